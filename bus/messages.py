@@ -1,0 +1,206 @@
+"""All that ever crosses the wire: events, records, changes, deliveries' outcomes, alerts.
+
+The ones made by the hundred thousand are named tuples: as immutable as a frozen dataclass and three times
+as fast to make. Times are integers, milliseconds since 1970 UTC, named `..._ms`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+Value = str | int | float | bool | None | tuple[str, ...]
+"""A field's value in the hub's normal form. Blank is None. Lists hold text. A reference is a record key."""
+
+Fields = Mapping[str, Value]
+
+
+class Op(StrEnum):
+    """What happened to a record in a system, or is to happen in a destination."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Outcome(StrEnum):
+    """How an event, or a delivery, ended; design.md lists them. The open ones come last in each block."""
+
+    # of an event
+    ACCEPTED = "accepted"
+    UNCHANGED = "unchanged"  # of a delivery too
+    STALE = "stale"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    DISMISSED = "dismissed"
+    UNMATCHED = "unmatched"
+    HELD = "held"  # of a delivery too
+    # of a delivery
+    DELIVERED = "delivered"
+    SUPERSEDED = "superseded"
+    FILTERED = "filtered"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+    READY = "ready"
+    WAITING = "waiting"
+    RETRYING = "retrying"
+    PAUSED = "paused"
+
+
+class Step(StrEnum):
+    """Which step an audit record is about: the second token of its subject."""
+
+    EVENT = "event"
+    DELIVERY = "delivery"
+    PUT = "put"
+    CONFLICT = "conflict"
+    HOLD = "hold"
+    REPLAY = "replay"
+    OPERATOR = "operator"
+    READ = "read"
+
+
+class Severity(StrEnum):
+    """How soon a person has to look."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Event(NamedTuple):
+    """What one system says happened to one record.
+
+    `id` is the Nats-Msg-Id. `full` says that `fields` is all the system maps, so that a field which is
+    absent has no value there. `observed_at_ms`: when the system's state was read. `read` names the read
+    that it came with. `extra` holds map entries of a newer schema, kept as they came.
+    """
+
+    id: str
+    system: str
+    entity: str
+    op: Op
+    local_id: str
+    fields: Fields
+    full: bool
+    observed_at_ms: int
+    occurred_at_ms: int | None = None
+    read: str = ""
+    traceparent: str = ""
+    extra: Mapping[str, object] = {}
+
+
+class Origin(NamedTuple):
+    """Why a field has its value: who said it, in which event (EVENTS sequence), when, by which rule."""
+
+    system: str
+    event_seq: int
+    at_ms: int
+    rule: str
+
+
+class Seen(NamedTuple):
+    """What a system last said about a record: when, and the claims of its that do not stand."""
+
+    at_ms: int
+    refused: Fields
+
+
+class Version(NamedTuple):
+    """Which state of a record: (epoch of the CHANGES stream, sequence in it). Later is greater."""
+
+    epoch: int
+    seq: int
+
+    @property
+    def number(self) -> int:
+        """One integer that orders as the pair does; fits a signed 64-bit column."""
+        return (self.epoch << 48) | self.seq
+
+
+class Record(NamedTuple):
+    """The hub's truth about one thing. `key` is `<entity>/<id>`, fixed for good.
+
+    `rev` counts its changes from 1; `seq` is the CHANGES sequence of the newest. `links` maps a system to
+    its local_id. A deleted record is a tombstone: values and links stay.
+    """
+
+    key: str
+    entity: str
+    rev: int
+    seq: int
+    deleted: bool
+    values: dict[str, Value]
+    origins: dict[str, Origin]
+    links: dict[str, str]
+    seen: dict[str, Seen]
+    extra: Mapping[str, object] = {}
+
+
+class Change(NamedTuple):
+    """A record right after an accepted event, with the decision that made it."""
+
+    record: Record
+    op: Op
+    changed: tuple[str, ...]
+    event_seq: int
+    event_id: str
+    system: str
+    outcome: Outcome
+    refused: tuple[str, ...]
+    decided_at_ms: int
+    observed_at_ms: int
+    traceparent: str = ""
+
+
+class AuditRecord(NamedTuple):
+    """One movement of data, or one act of a person. Never a value of a field, only names.
+
+    `id` is deterministic: a reader that sees an id twice counts it once. A delivery's record settles the
+    revs `rev_from`..`rev`: the newest by its outcome, those before it as superseded. `hash` is the content
+    hash of what the destination now holds (keyed, so that it tells nothing). `seq`: the EVENTS sequence for
+    an event, the CHANGES sequence for a delivery.
+    """
+
+    id: str
+    step: Step
+    outcome: Outcome
+    at_ms: int
+    source: str = ""
+    destination: str = ""
+    entity: str = ""
+    key: str = ""
+    local_id: str = ""
+    op: str = ""
+    fields: tuple[str, ...] = ()
+    reason: str = ""
+    attempt: int = 0
+    rev_from: int = 0
+    rev: int = 0
+    epoch: int = 0
+    seq: int = 0
+    event_seq: int = 0
+    event_id: str = ""
+    observed_at_ms: int = 0
+    hash: str = ""
+    read: str = ""
+    who: str = ""
+    traceparent: str = ""
+
+    @property
+    def system(self) -> str:
+        """The system that its subject names: the destination of a delivery, else the source."""
+        return self.destination or self.source or "yellowbus"
+
+
+class Alert(NamedTuple):
+    """Something a person has to look at. `kind` is the reason code and the runbook's file name."""
+
+    id: str
+    kind: str
+    severity: Severity
+    system: str
+    at_ms: int
+    text: str
+    runbook: str
