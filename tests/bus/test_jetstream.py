@@ -1,0 +1,58 @@
+"""The port on a real server: what the router counts on."""
+
+import asyncio
+import random
+
+from bus.jetstream import JetStream
+from bus.port import Message, Stored
+
+
+def numbered(count: int, start: int = 0, prefix: str = "event.sis.student") -> list[Message]:
+    return [
+        Message(f"{prefix}.update", b"%d" % n, id=f"n{n}", traceparent=f"tp{n}")
+        for n in range(start, start + count)
+    ]
+
+
+async def test_five_thousand_messages_in_random_batches_arrive_once_and_in_order(bus: JetStream) -> None:
+    seed = random.Random(20261123)
+    messages = numbered(5000)
+    consumer = await bus.consume("EVENTS", "intake", batch=200)
+    got: list[Stored] = []
+
+    async def produce() -> None:
+        at = 0
+        while at < len(messages):
+            size = seed.choice((1, 2, 9, 10, 77, 500, 1200))
+            await bus.publish("EVENTS", messages[at : at + size])
+            at += size
+
+    async def take() -> None:
+        while len(got) < len(messages):
+            some = await consumer.next()
+            got.extend(some)
+            await consumer.ack(some[-1])
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(produce())
+        group.create_task(take())
+
+    assert [int(m.body) for m in got] == list(range(5000))
+    assert [m.seq for m in got] == list(range(1, 5001))
+    assert (got[7].id, got[7].traceparent, got[7].subject) == ("n7", "tp7", "event.sis.student.update")
+
+
+async def test_what_was_stored_can_be_looked_at(bus: JetStream) -> None:
+    seqs = await bus.publish("EVENTS", numbered(1100))
+
+    chunks = [chunk async for chunk in bus.read("EVENTS", first_seq=5, last_seq=1050)]
+    last = await bus.last("EVENTS", "event.*.student.*")
+    info = await bus.info("EVENTS")
+
+    assert seqs == list(range(1, 1101))
+    assert [m.seq for c in chunks for m in c] == list(range(5, 1051))
+    assert last is not None and last.body == b"1099" and last.id == "n1099"
+    assert await bus.last("EVENTS", "event.nobody.>") is None
+    assert (info.messages, info.first_seq, info.last_seq) == (1100, 1, 1100)
+    assert info.metadata["yellowbus.epoch"] == "1"
+    assert abs(chunks[0][0].at_ms - last.at_ms) < 60_000
