@@ -24,7 +24,10 @@ class Type(StrEnum):
 
 
 class Program(Protocol):
-    """A compiled CEL expression."""
+    """A compiled CEL expression. `variables`: the names that it reads, all that `execute` needs."""
+
+    @property
+    def variables(self) -> tuple[str, ...]: ...
 
     def execute(self, context: dict[str, object], /) -> object: ...
 
@@ -49,13 +52,15 @@ class FieldRule:
 class EntityRule:
     """One kind of thing. `owner` is the system with authority over existence.
 
-    `match`: tried in order when an unknown local_id comes: the fields that must all be equal.
+    `match`: tried in order when an unknown local_id comes: the fields that must all be equal. `partition`:
+    the reference field that names a record's school, by which guards count (its first, if it holds several).
     """
 
     name: str
     owner: str
     fields: Mapping[str, FieldRule]
     match: tuple[tuple[str, ...], ...] = ()
+    partition: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

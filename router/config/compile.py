@@ -1,0 +1,93 @@
+"""A configuration folder to the District that every step decides by."""
+
+import hashlib
+import json
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from bus.errors import ConfigError
+from router.config.district_key import BYTES_MIN, GENERATED, generated_key
+from router.config.documents import DistrictFile
+from router.config.entities import compile_entities, entity_names
+from router.config.folder import DISTRICT, Folder, Written
+from router.config.positions import Problem
+from router.config.systems import compile_systems, system_names
+from router.config.validation import did_you_mean
+from router.core.rules import District, EntityRule, Guards, SystemRule
+
+
+def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[District | None, list[Problem]]:
+    """The District, or everything that is wrong with it, by file and line. `make_key`: if there is none."""
+    names = entity_names(folder)
+    entities, wrong_entities = compile_entities(folder, system_names(folder))
+    systems, wrong_systems = compile_systems(folder, entities, names)
+    problems = [*folder.problems, *wrong_entities, *wrong_systems, *_nothing(folder)]
+    district = folder.district
+    if district and district.says:
+        problems += _wrong_zone(district, district.says)
+    if problems or not district or not district.says:
+        return None, sorted(set(problems))
+    key, wrong_key = _key(district, district.says, state, make=make_key)
+    if wrong_key:
+        return None, wrong_key
+    return _district(folder, district.says, key, entities, systems), []
+
+
+def _nothing(folder: Folder) -> list[Problem]:
+    """What a folder needs at least; a file that cannot be read is reported as that."""
+    if folder.problems:
+        return []
+    wanted = ((folder.entities, "entities/*.yaml"), (folder.systems, "file for a system"))
+    file = f"{folder.name}/{DISTRICT}"
+    return [Problem(file, 1, 1, f"there is no {what} beside it") for found, what in wanted if not found]
+
+
+def _wrong_zone(district: Written[DistrictFile], says: DistrictFile) -> list[Problem]:
+    try:
+        ZoneInfo(says.timezone)
+    except (OSError, ValueError, LookupError):
+        near = did_you_mean(says.timezone, available_timezones())
+        hint = near if near.startswith("Did") else "Expected an IANA name, as in America/Chicago."
+        return [district.document.problem(("timezone",), f'"{says.timezone}" is no time zone. {hint}')]
+    return []
+
+
+def _key(
+    district: Written[DistrictFile], says: DistrictFile, state: Path, *, make: bool
+) -> tuple[bytes, list[Problem]]:
+    if says.key != GENERATED:
+        key = says.key.encode()
+        short = f'"key": {len(key)} bytes (expected at least {BYTES_MIN}, of random)'
+        return key, [] if len(key) >= BYTES_MIN else [district.document.problem(("key",), short)]
+    try:
+        return generated_key(state, make=make), []
+    except ConfigError as error:
+        return b"", [district.document.problem(("key",), error.message)]
+
+
+def _district(
+    folder: Folder,
+    says: DistrictFile,
+    key: bytes,
+    entities: dict[str, EntityRule],
+    systems: dict[str, SystemRule],
+) -> District:
+    return District(
+        name=says.name,
+        timezone=says.timezone,
+        key=key,
+        nats_url=says.nats.url,
+        nats_credentials=says.nats.credentials,
+        replicas=says.nats.replicas,
+        guards=Guards(dangling_max=says.guards.dangling_max, shrink_max=says.guards.shrink_max),
+        entities=entities,
+        systems=systems,
+        digest=_digest(folder, key),
+    )
+
+
+def _digest(folder: Folder, key: bytes) -> str:
+    """Of everything as read, secrets included, so keyed: it goes into logs and tells nothing."""
+    files = [one.document for one in (folder.district, *folder.entities, *folder.systems) if one]
+    said = json.dumps([(document.file, document.data) for document in files], sort_keys=True)
+    return hashlib.blake2b(said.encode(), key=key[: hashlib.blake2b.MAX_KEY_SIZE], digest_size=16).hexdigest()

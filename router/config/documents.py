@@ -1,0 +1,182 @@
+"""What the three kinds of configuration file may say, as pydantic models: shapes and units only."""
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from router.core.rules import Type
+
+_LATER: Final = "alerts blackout digest during expect group on_refused retention takes_up_within"
+LATER: Final = frozenset(_LATER.split())
+"""Keys of later versions: an error that says so, rather than a rule that silently does nothing."""
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", re.ASCII)
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)", re.ASCII)
+_PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value.strip())):
+        return float(found[1]) * _SECONDS[found[2]]
+    raise ValueError("no duration (expected a number with ms, s, m or h, as in 2s)")
+
+
+def _per_second(value: object) -> object:
+    if isinstance(value, str) and (found := _RATE.fullmatch(value.strip())) and float(found[1]) > 0:
+        return float(found[1]) / _SECONDS[found[2]]
+    raise ValueError("no rate (expected a number per s, m or h, as in 10/s)")
+
+
+def _share(value: object) -> object:
+    if isinstance(value, str) and (found := _PERCENT.fullmatch(value.strip())) and float(found[1]) <= 100:
+        return float(found[1]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
+        return float(value)
+    raise ValueError("no share (expected a percentage as in 20%, or a fraction as in 0.2)")
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+SystemName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+EntityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
+Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
+
+
+class _Written(BaseModel):
+    """Written by a person: a key that we do not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+# -- district.yaml
+
+
+class Nats(_Written):
+    """The message bus. Without `url` yellowbus starts its own server on this machine."""
+
+    url: str = ""
+    credentials: str = Field(default="", description="Path of a .creds file")
+    replicas: int = Field(default=1, ge=1, le=5)
+
+
+class GuardLimits(_Written):
+    """A read beyond one of these is not complete: nothing of it is taken."""
+
+    dangling_max: Share = Field(default=0.01, description="References that name nothing, as a share of all")
+    shrink_max: Share = Field(
+        default=0.20, description="How much smaller than the last good read a file may be"
+    )
+
+
+class DistrictFile(_Written):
+    """district.yaml: what holds for the district as a whole."""
+
+    name: Text
+    timezone: Text = Field(description="IANA name, as in America/Chicago; times without a zone are in it")
+    key: Text = Field(
+        default="generated",
+        description="Secret of subjects and hashes: ${file:NAME}, or generated on first start",
+    )
+    nats: Nats = Nats()
+    guards: GuardLimits = GuardLimits()
+
+
+# -- entities/*.yaml
+
+
+class FieldEntry(_Written):
+    """One field of an entity."""
+
+    title: str = ""
+    type: Type = Type.TEXT
+    owner: str | None = Field(
+        default=None, description="The system that decides it; the entity's owner unless said"
+    )
+    class_: Literal["directory", "education", "sensitive"] = Field(default="education", alias="class")
+    search: bool = Field(default=False, description="People look records up by it")
+    to: Texts = Field(default=(), description="The entities that a reference may name")
+    required: bool = Field(default=False, description="A record without it is invalid")
+
+
+class EntityFile(_Written):
+    """entities/*.yaml: one kind of thing the district has."""
+
+    entity: EntityName
+    title: str = ""
+    owner: Text = Field(description="The system that decides whether a record exists")
+    match: tuple[Texts, ...] = Field(default=(), description="Fields that must all be equal; tried in order")
+    fields: dict[FieldName, FieldEntry] = Field(min_length=1)
+
+
+# -- one file for each system
+
+
+class SourceEntry(_Written):
+    """How a table of a source becomes events of an entity."""
+
+    table: str = Field(
+        "", description="File, table or resource in that system; the entity's name unless said"
+    )
+    id: Text = Field(description="The column with the system's own id")
+    when: Text | None = Field(
+        None, description="CEL over the row's columns: which rows of the table these are"
+    )
+    fields: dict[str, Text] = Field(min_length=1, description="the hub's field: their column, or CEL")
+    normalize: dict[str, Texts] = Field(default={}, description="field: trim, lower, upper or a date format")
+
+
+class SourcePart(_Written):
+    """What a system tells us."""
+
+    adapter: Text
+    settings: dict[str, Any] = {}
+    entities: dict[str, SourceEntry] = Field(min_length=1)
+
+
+class DestinationEntry(_Written):
+    """How records of an entity become what a system is told."""
+
+    table: str = Field(
+        "", description="File, table or resource in that system; the entity's name unless said"
+    )
+    id: Text = Field(default="id", description="The system's field that carries the id")
+    from_: Texts = Field(
+        default=(), alias="from", description="Only records whose existence came from these systems"
+    )
+    when: Text | None = Field(default=None, description="CEL over the record's fields: which records it gets")
+    after: Texts = Field(default=(), description="Systems that must have the record first")
+    fields: dict[str, Text] = Field(min_length=1, description="their field: the hub's field, or CEL")
+    on_delete: Literal["delete", "deactivate", "ignore"] = "delete"
+
+
+class DestinationPart(_Written):
+    """What we tell a system."""
+
+    adapter: Text
+    settings: dict[str, Any] = {}
+    purpose: str = Field(default="", description="Why it gets sensitive fields")
+    agreement: str = Field(default="", description="The contract that allows it, and its date")
+    mode: Literal["observe", "add-only", "live"] = "live"
+    schedule: dict[str, Any] = {}
+    rate: Rate = 0.0
+    concurrent: int = Field(default=1, ge=1, le=64)
+    linger: Duration = Field(default=0.0, description="How long to gather before a send")
+    entities: dict[str, DestinationEntry] = Field(min_length=1)
+
+
+class SystemFile(_Written):
+    """One system of the district: source, destination, or both."""
+
+    system: SystemName
+    title: str = ""
+    source: SourcePart | None = None
+    destination: DestinationPart | None = None

@@ -1,0 +1,68 @@
+"""The files of a configuration folder, read and validated one by one."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from router.config import positions
+from router.config.documents import DistrictFile, EntityFile, SystemFile
+from router.config.positions import Document, Problem, Unreadable
+from router.config.settings import Surrounding, substitute
+from router.config.validation import validate
+
+DISTRICT: Final = "district.yaml"
+ENTITIES: Final = "entities"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written(Generic[M]):
+    """One file: where everything stands, and what it says (None: it does not validate)."""
+
+    document: Document
+    says: M | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """All files of a configuration, and what is wrong with each on its own."""
+
+    name: str
+    district: Written[DistrictFile] | None
+    entities: tuple[Written[EntityFile], ...]
+    systems: tuple[Written[SystemFile], ...]
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_folder(surrounding: Surrounding) -> Folder:
+    """Read every YAML file of the folder. Never raises for what is in them."""
+    folder = surrounding.folder
+    problems: list[Problem] = []
+
+    def written(path: Path, model: type[M]) -> Written[M] | None:
+        try:
+            document = positions.read(path.read_bytes(), str(path))
+        except Unreadable as error:
+            problems.append(error.problem)
+            return None
+        except OSError as error:
+            problems.append(Problem(str(path), 1, 1, f"cannot be read: {error.strerror}"))
+            return None
+        document, missing = substitute(document, surrounding)
+        says, wrong = validate(model, document, document.data)
+        problems.extend(missing + wrong)
+        return Written(document=document, says=says)
+
+    def each(paths: list[Path], model: type[M]) -> tuple[Written[M], ...]:
+        return tuple(found for path in paths if (found := written(path, model)))
+
+    return Folder(
+        name=str(folder),
+        district=written(folder / DISTRICT, DistrictFile),
+        entities=each(sorted((folder / ENTITIES).glob("*.yaml")), EntityFile),
+        systems=each([path for path in sorted(folder.glob("*.yaml")) if path.name != DISTRICT], SystemFile),
+        problems=problems,
+    )

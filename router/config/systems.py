@@ -1,0 +1,277 @@
+"""System files to SystemRules: adapters and their settings, entities, terms, and what must not leave."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+import adapters
+from bus.errors import ConfigError
+from router.config.documents import DestinationEntry, DestinationPart, SourceEntry, SourcePart, SystemFile
+from router.config.folder import Folder, Written
+from router.config.order import cycle, referred, targets_first
+from router.config.positions import Document, Path, Problem
+from router.config.terms import Names, TermReader, record_names, used_fields
+from router.config.validation import did_you_mean, validate
+from router.core.rules import (
+    DestinationEntity,
+    DestinationRule,
+    EntityRule,
+    SourceEntity,
+    SourceRule,
+    SystemRule,
+    Term,
+)
+
+RESERVED: Final = ("operator", "yellowbus", "intake")
+"""Names that the bus uses itself, beside the systems'."""
+
+
+def system_names(folder: Folder) -> tuple[str, ...]:
+    """What systems there are, those with mistakes included: naming one of them is no second mistake."""
+    found = [one.document.data for one in folder.systems]
+    return tuple(str(data["system"]) for data in found if isinstance(data, dict) and "system" in data)
+
+
+def compile_systems(
+    folder: Folder, entities: Mapping[str, EntityRule], entity_names: tuple[str, ...]
+) -> tuple[dict[str, SystemRule], list[Problem]]:
+    """All systems by name. `entity_names` are those that exist, including those that did not compile."""
+    rules: dict[str, SystemRule] = {}
+    files: dict[str, Document] = {}
+    problems: list[Problem] = []
+    names = system_names(folder)
+    for one in folder.systems:
+        if one.says is None:
+            continue
+        name = one.says.system
+        if first := files.get(name):
+            place = f"{first.file}:{first.place(('system',)).line}"
+            problems.append(one.document.problem(("system",), f'"{name}" a second time (first in {place})'))
+            continue
+        files[name] = one.document
+        compiled = _System(one.document, one.says, entities, entity_names, names)
+        rules[name] = compiled.rule()
+        problems.extend(compiled.problems)
+    problems.extend(_after_in_a_circle(folder))
+    return rules, problems
+
+
+class _System:
+    """One file on its way to a SystemRule."""
+
+    def __init__(
+        self,
+        document: Document,
+        says: SystemFile,
+        entities: Mapping[str, EntityRule],
+        entity_names: tuple[str, ...],
+        systems: tuple[str, ...],
+    ) -> None:
+        self.document = document
+        self.says = says
+        self.entities = entities
+        self.entity_names = entity_names
+        self.systems = systems
+        self.terms = TermReader(document=document)
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self.terms.problems
+
+    def rule(self) -> SystemRule:
+        says = self.says
+        if says.system in RESERVED:
+            self._wrong(("system",), f'"{says.system}" is a name that yellowbus uses itself. Choose another')
+        if not says.source and not says.destination:
+            self._wrong((), "neither source: nor destination: (expected at least one)")
+        return SystemRule(
+            name=says.system,
+            title=says.title or says.system,
+            file=self.document.file,
+            source=self._source(says.source) if says.source else None,
+            destination=self._destination(says.destination) if says.destination else None,
+        )
+
+    def _wrong(self, path: Path, text: str, *, key: bool = False) -> None:
+        self.problems.append(self.document.problem(path, text, key=key))
+
+    def _settings(self, side: str, adapter: str, settings: dict[str, Any]) -> Mapping[str, tuple[str, ...]]:
+        """Validate the settings by the adapter's model. Returns the tables it knows, if it says so."""
+        known = adapters.names(side)
+        if adapter not in known:
+            self._wrong(
+                (side, "adapter"), f'"{adapter}" is no {side} adapter. {did_you_mean(adapter, known)}'
+            )
+            return {}
+        try:
+            model: type[BaseModel] = adapters.settings_class(side, adapter)
+            tables = getattr(adapters.adapter_class(side, adapter), "tables", None)
+        except ConfigError as error:
+            if "cannot be loaded" not in error.message:  # for now, while the adapters are written
+                self._wrong((side, "adapter"), error.message)
+            return {}
+        self.problems.extend(validate(model, self.document, settings, (side, "settings"))[1])
+        return tables if isinstance(tables, Mapping) else {}
+
+    def _entity(self, path: Path, name: str) -> EntityRule | None:
+        if name not in self.entity_names:
+            self._wrong(
+                path, f'"{name}" is no entity here. {did_you_mean(name, self.entity_names)}', key=True
+            )
+        return self.entities.get(name)
+
+    def _in_order(self, names: Mapping[str, object]) -> tuple[str, ...]:
+        return targets_first(names, lambda name: referred(self.entities[name]))
+
+    # -- source
+
+    def _source(self, part: SourcePart) -> SourceRule:
+        tables = self._settings("source", part.adapter, part.settings)
+        found: dict[str, SourceEntity] = {}
+        for name, entry in part.entities.items():
+            path: Path = ("source", "entities", name)
+            if entity := self._entity(path, name):
+                found[name] = self._source_entity(path, entry, entity, tables)
+        ordered = {name: found[name] for name in self._in_order(found)}
+        return SourceRule(adapter=part.adapter, settings=part.settings, entities=ordered)
+
+    def _source_entity(
+        self, path: Path, entry: SourceEntry, entity: EntityRule, tables: Mapping[str, tuple[str, ...]]
+    ) -> SourceEntity:
+        table = entry.table or entity.name
+        names = self._columns(path, table, tables)
+        self.terms.term((*path, "id"), "id", entry.id, names)
+        for name in entry.normalize:
+            if name not in entry.fields:
+                text = f'"{name}" is not among the fields above. {did_you_mean(name, entry.fields)}'
+                self._wrong((*path, "normalize", name), text, key=True)
+        terms = tuple(
+            self._source_term(path, name, text, entry, entity, names) for name, text in entry.fields.items()
+        )
+        self._missing(path, entry, entity)
+        return SourceEntity(
+            entity=entity.name,
+            table=table,
+            id_field=entry.id,
+            terms=terms,
+            when=self.terms.program((*path, "when"), entry.when, names) if entry.when else None,
+            when_text=entry.when or "",
+        )
+
+    def _columns(self, path: Path, table: str, tables: Mapping[str, tuple[str, ...]]) -> Names:
+        if tables and table not in tables:
+            text = f'"{table}" is no table of this adapter. {did_you_mean(table, tables)}'
+            self._wrong((*path, "table"), text)
+        return Names(known=tables.get(table), what=f"column of {table}", dotted=True)
+
+    def _source_term(
+        self, path: Path, name: str, text: str, entry: SourceEntry, entity: EntityRule, names: Names
+    ) -> Term:
+        at: Path = (*path, "fields", name)
+        if name not in entity.fields:
+            found = f'"{name}" is no field of {entity.name}. {did_you_mean(name, entity.fields)}'
+            self._wrong(at, found, key=True)
+        normalize = self.terms.normalize((*path, "normalize", name), entry.normalize.get(name, ()))
+        return self.terms.term(at, name, text, names, normalize)
+
+    def _missing(self, path: Path, entry: SourceEntry, entity: EntityRule) -> None:
+        for field in entity.fields.values():
+            if field.required and field.owner == self.says.system and field.name not in entry.fields:
+                text = f'"{field.name}" is missing: {entity.name} requires it, and {field.owner} owns it'
+                self._wrong((*path, "fields"), text, key=True)
+
+    # -- destination
+
+    def _destination(self, part: DestinationPart) -> DestinationRule:
+        self._settings("destination", part.adapter, part.settings)
+        self._not_yet(part)
+        found: dict[str, DestinationEntity] = {}
+        for name, entry in part.entities.items():
+            path: Path = ("destination", "entities", name)
+            self._systems((*path, "from"), entry.from_)
+            self._systems((*path, "after"), entry.after)
+            if entity := self._entity(path, name):
+                found[name] = self._destination_entity(path, part, entry, entity)
+        return DestinationRule(
+            adapter=part.adapter,
+            settings=part.settings,
+            entities={name: found[name] for name in self._in_order(found)},
+            rate_per_s=part.rate,
+            concurrent=part.concurrent,
+            linger_s=part.linger,
+        )
+
+    def _not_yet(self, part: DestinationPart) -> None:
+        """What can be written but is not acted on yet must not look as if it were."""
+        at: Path = ("destination",)
+        if part.mode != "live":
+            self._wrong((*at, "mode"), f'"{part.mode}" does nothing in this version yet (expected live)')
+        if part.schedule:
+            self._wrong(
+                (*at, "schedule"), '"schedule" does nothing in this version yet. Take it out', key=True
+            )
+        for name, entry in part.entities.items():
+            if entry.after:
+                text = '"after" does nothing in this version yet. Take it out'
+                self._wrong((*at, "entities", name, "after"), text, key=True)
+
+    def _systems(self, path: Path, names: tuple[str, ...]) -> None:
+        for n, name in enumerate(names):
+            if name not in self.systems:
+                self._wrong((*path, n), f'"{name}" is no system here. {did_you_mean(name, self.systems)}')
+
+    def _destination_entity(
+        self, path: Path, part: DestinationPart, entry: DestinationEntry, entity: EntityRule
+    ) -> DestinationEntity:
+        names = record_names(entity)
+        terms: list[Term] = []
+        for name, text in entry.fields.items():
+            at: Path = (*path, "fields", name)
+            if name.lower() == "password":
+                self._wrong(at, "a password is never read or sent. Take it out", key=True)
+            term = self.terms.term(at, name, text, names)
+            self._may_leave(at, term, part, entity)
+            terms.append(term)
+        return DestinationEntity(
+            entity=entity.name,
+            table=entry.table or entity.name,
+            id_field=entry.id,
+            terms=tuple(terms),
+            when=self.terms.program((*path, "when"), entry.when, names) if entry.when else None,
+            when_text=entry.when or "",
+            sources=entry.from_,
+            on_delete=entry.on_delete,
+        )
+
+    def _may_leave(self, path: Path, term: Term, part: DestinationPart, entity: EntityRule) -> None:
+        """Sensitive fields go only where a purpose and an agreement are written down."""
+        absent = " and ".join(f"{key}:" for key in ("purpose", "agreement") if not getattr(part, key))
+        for name in used_fields(term):
+            field = entity.fields.get(name)
+            if absent and field and field.class_ == "sensitive":
+                text = (
+                    f'"{name}" is sensitive. destination: needs {" and ".join(f"{key}:" for key in absent)}'
+                )
+                self._wrong(path, text)
+
+
+def _after_in_a_circle(folder: Folder) -> Iterator[Problem]:
+    """A record that waits for another system, which waits for this one."""
+    waits: dict[str, dict[str, list[str]]] = {}
+    for one in folder.systems:
+        if one.says and one.says.destination:
+            for entity, entry in one.says.destination.entities.items():
+                waits.setdefault(entity, {})[one.says.system] = list(entry.after)
+    for one in folder.systems:
+        if one.says:
+            yield from _circles_of(one, one.says.system, waits)
+
+
+def _circles_of(
+    one: Written[SystemFile], system: str, waits: Mapping[str, Mapping[str, list[str]]]
+) -> Iterator[Problem]:
+    for entity, next_of in waits.items():
+        if system in next_of and (way := cycle(system, next_of)):
+            text = f"after: in a circle: {' → '.join(way)}"
+            yield one.document.problem(("destination", "entities", entity, "after"), text)
