@@ -1,0 +1,148 @@
+"""What the laws need to know of each kind of destination. A new adapter is one class here, and one line in
+`test_destinations.py`.
+"""
+
+import asyncio
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from adapters import sql
+from bus.adapter import Delivery, Destination, EntityShape, Surroundings
+from bus.messages import Fields, Op, Value, Version
+
+
+class Subject(ABC):
+    """A kind of destination, in front of a real system of its own."""
+
+    entity: ClassVar[str] = "student"
+    shape: ClassVar[EntityShape]
+    text_field: ClassVar[str]
+    """A field that takes any text."""
+    compares_versions: ClassVar[bool]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @abstractmethod
+    def make(self) -> Destination:
+        """The adapter, in front of its system."""
+
+    @abstractmethod
+    def make_unreachable(self) -> Destination:
+        """The adapter, in front of nothing."""
+
+    def make_refused(self) -> Destination | None:
+        """The adapter with a credential that the system refuses; None: it has none."""
+        return None
+
+    @abstractmethod
+    async def look(self, id_: str) -> dict[str, Value] | None:
+        """A record as the system itself has it, under the mapped names; None: not there, or switched off."""
+
+    @abstractmethod
+    def fields(self, id_: str, text: str = "Ada") -> dict[str, Value]:
+        """A record that the system takes: `text` stands in `text_field`."""
+
+    @abstractmethod
+    def bad_fields(self, id_: str) -> dict[str, Value]:
+        """A record that the system refuses."""
+
+    def surroundings(self) -> Surroundings:
+        return Surroundings(
+            system="there",
+            state=self.folder,
+            now_ms=lambda: 1_795_000_000_000,
+            sleep=asyncio.sleep,
+            entities=(self.shape,),
+        )
+
+    def delivery(
+        self,
+        id_: str,
+        seq: int,
+        fields: Fields | None = None,
+        *,
+        op: Op = Op.UPDATE,
+        deactivate: bool = False,
+        local_id: str = "",
+    ) -> Delivery:
+        if fields is None:
+            fields = {} if op is Op.DELETE else self.fields(id_)
+        return Delivery(
+            key=f"{self.entity}/{id_}",
+            id=id_,
+            entity=self.entity,
+            table=self.shape.table,
+            op=op,
+            deactivate=deactivate,
+            version=Version(1, seq),
+            local_id=local_id,
+            fields=fields,
+        )
+
+
+class Sql(Subject):
+    """A SQLite file."""
+
+    shape = EntityShape(
+        "student",
+        "student",
+        "id",
+        (
+            ("id", "text"),
+            ("name", "text"),
+            ("grade", "integer"),
+            ("average", "number"),
+            ("enrolled", "boolean"),
+            ("born", "date"),
+            ("classes", "list"),
+        ),
+    )
+    text_field = "name"
+    compares_versions = True
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "warehouse.db"
+
+    def make(self, url: str = "") -> sql.Destination:
+        return sql.Destination(
+            sql.Settings(url=url or f"sqlite:///{self.path}", busy_timeout_s=0), self.surroundings()
+        )
+
+    def make_unreachable(self) -> sql.Destination:
+        return self.make(f"sqlite:///{self.folder}/not/there.db")
+
+    def fields(self, id_: str, text: str = "Ada") -> dict[str, Value]:
+        return {
+            "id": id_,
+            "name": text,
+            "grade": 9,
+            "average": 1.5,
+            "enrolled": True,
+            "born": "2011-02-28",
+            "classes": ('art, and "craft"', "été"),
+        }
+
+    def bad_fields(self, id_: str) -> dict[str, Value]:
+        return {**self.fields(id_), "grade": "ninth"}
+
+    async def look(self, id_: str) -> dict[str, Value] | None:
+        rows = self.rows("SELECT * FROM student WHERE id = ? AND deleted_at IS NULL", id_)
+        if not rows:
+            return None
+        row = rows[0]
+        row["enrolled"] = None if row["enrolled"] is None else bool(row["enrolled"])
+        row["classes"] = None if row["classes"] is None else tuple(json.loads(row["classes"]))
+        return {name: row[name] for name, _ in self.shape.fields}
+
+    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(self.path)
+        try:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query, parameters)]
+        finally:
+            connection.close()
