@@ -1,0 +1,304 @@
+"""Messages <-> msgpack maps with a schema version. Pure.
+
+A newer schema only adds entries: what we do not know is kept (`extra`) and goes out again. A body that is not
+one of ours raises Garbage, whatever its bytes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgpack
+
+from bus.errors import Garbage
+from bus.messages import (
+    Alert,
+    AuditRecord,
+    Change,
+    Event,
+    Op,
+    Origin,
+    Outcome,
+    Record,
+    Seen,
+    Severity,
+    Step,
+    Value,
+)
+
+SCHEMA: Final = 1
+
+T = TypeVar("T")
+
+_pack: Final[Callable[[object], bytes]] = msgpack.Packer(autoreset=True).pack
+_OPS: Final = {op.value: op for op in Op}
+_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
+
+
+def unpack(body: bytes) -> dict[str, Any]:
+    """Any of our bodies as a map of plain values, lists as tuples. Raises Garbage."""
+    try:
+        found = msgpack.unpackb(body, use_list=False, strict_map_key=True)
+    except Exception as error:  # msgpack raises its own kinds, ValueError, UnicodeDecodeError, RecursionError
+        raise Garbage(f"not a yellowbus message: {type(error).__name__}, {len(body)} bytes") from None
+    if not isinstance(found, dict) or not isinstance(found.get("v"), int):
+        raise Garbage(f"not a yellowbus message: no schema version, {len(body)} bytes")
+    return found
+
+
+def _decoded(what: str, body: bytes, build: Callable[[dict[str, Any]], T]) -> T:
+    entries = unpack(body)
+    try:
+        return build(entries)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        name = str(error) if isinstance(error, KeyError) else type(error).__name__
+        raise Garbage(f"not a valid {what}: {name}, {len(body)} bytes") from None
+
+
+def _text(entries: Mapping[str, Any], name: str) -> str:
+    found = entries[name]
+    if not isinstance(found, str):
+        raise TypeError(name)
+    return found
+
+
+def _integer(entries: Mapping[str, Any], name: str) -> int:
+    found = entries[name]
+    if type(found) is not int:
+        raise TypeError(name)
+    return found
+
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _values(found: object) -> dict[str, Value]:
+    if type(found) is not dict:
+        raise TypeError("fields")
+    for name, value in found.items():
+        kind = type(value)
+        if type(name) is not str or not (
+            kind in _SCALARS or (kind is tuple and all(type(item) is str for item in value))
+        ):
+            raise TypeError("fields")
+    return found
+
+
+# -- events -----------------------------------------------------------------------------------------------
+
+_EVENT_NAMES: Final = frozenset(Event._fields) | {"v"}
+
+
+def encode_event(event: Event) -> bytes:
+    """One event as it stands on EVENTS."""
+    entries: dict[str, object] = {
+        "v": SCHEMA,
+        "id": event.id,
+        "system": event.system,
+        "entity": event.entity,
+        "op": event.op.value,
+        "local_id": event.local_id,
+        "full": event.full,
+        "observed_at_ms": event.observed_at_ms,
+        "fields": event.fields,
+    }
+    if event.occurred_at_ms is not None:
+        entries["occurred_at_ms"] = event.occurred_at_ms
+    if event.read:
+        entries["read"] = event.read
+    if event.extra:
+        entries.update(event.extra)
+    return _pack(entries)
+
+
+def _event(entries: dict[str, Any]) -> Event:
+    occurred = entries.get("occurred_at_ms")
+    return Event(
+        _text(entries, "id"),
+        _text(entries, "system"),
+        _text(entries, "entity"),
+        _OPS[entries["op"]],
+        _text(entries, "local_id"),
+        _values(entries["fields"]),
+        bool(entries["full"]),
+        _integer(entries, "observed_at_ms"),
+        None if occurred is None else int(occurred),
+        str(entries.get("read", "")),
+        "",
+        {} if len(entries) <= 11 and entries.keys() <= _EVENT_NAMES else _unknown(entries, _EVENT_NAMES),
+    )
+
+
+def decode_event(body: bytes, traceparent: str = "") -> Event:
+    """The event in a message on EVENTS. Raises Garbage."""
+    event = _decoded("event", body, _event)
+    return event._replace(traceparent=traceparent) if traceparent else event
+
+
+def _unknown(entries: Mapping[str, Any], known: Iterable[str]) -> dict[str, object]:
+    names = frozenset(known)
+    return {name: value for name, value in entries.items() if name not in names}
+
+
+# -- changes and records ----------------------------------------------------------------------------------
+
+_CHANGE_NAMES: Final = (frozenset(Change._fields) | frozenset(Record._fields) | {"v"}) - {"record", "extra"}
+
+
+def encode_change(change: Change) -> bytes:
+    """One change as it stands on CHANGES: the record, and the decision that made it.
+
+    Fields that share an origin name it once: most of a record came in one event.
+    """
+    record = change.record
+    origins: dict[Origin, list[str]] = {}
+    for name, origin in record.origins.items():
+        names = origins.get(origin)
+        if names is None:
+            origins[origin] = [name]
+        else:
+            names.append(name)
+    entries: dict[str, object] = {
+        "v": SCHEMA,
+        "key": record.key,
+        "rev": record.rev,
+        "entity": record.entity,
+        "op": change.op.value,
+        "deleted": record.deleted,
+        "values": record.values,
+        "origins": [(*origin, names) for origin, names in origins.items()],
+        "links": record.links,
+        "seen": {system: tuple(seen) for system, seen in record.seen.items()},
+        "changed": change.changed,
+        "event_seq": change.event_seq,
+        "event_id": change.event_id,
+        "system": change.system,
+        "outcome": change.outcome.value,
+        "refused": change.refused,
+        "decided_at_ms": change.decided_at_ms,
+        "observed_at_ms": change.observed_at_ms,
+    }
+    if record.extra:
+        entries.update(record.extra)
+    return _pack(entries)
+
+
+def _record(entries: dict[str, Any], seq: int) -> Record:
+    origins: dict[str, Origin] = {}
+    for *parts, names in entries["origins"]:
+        origin = Origin(*parts)
+        for name in names:
+            origins[name] = origin
+    return Record(
+        _text(entries, "key"),
+        _text(entries, "entity"),
+        _integer(entries, "rev"),
+        seq,
+        bool(entries["deleted"]),
+        _values(entries["values"]),
+        origins,
+        dict(entries["links"]),
+        {system: Seen(*seen) for system, seen in entries["seen"].items()},
+        _unknown(entries, _CHANGE_NAMES) if len(entries) > 18 else {},
+    )
+
+
+def decode_record(body: bytes, seq: int) -> Record:
+    """The record in a message on CHANGES (or in the index, which keeps that body). Raises Garbage."""
+    return _decoded("change", body, lambda entries: _record(entries, seq))
+
+
+def decode_change(body: bytes, seq: int, traceparent: str = "") -> Change:
+    """The whole change in the message with that sequence on CHANGES. Raises Garbage."""
+    return _decoded(
+        "change",
+        body,
+        lambda entries: Change(
+            _record(entries, seq),
+            _OPS[entries["op"]],
+            tuple(entries["changed"]),
+            _integer(entries, "event_seq"),
+            _text(entries, "event_id"),
+            _text(entries, "system"),
+            _OUTCOMES[entries["outcome"]],
+            tuple(entries["refused"]),
+            _integer(entries, "decided_at_ms"),
+            _integer(entries, "observed_at_ms"),
+            traceparent,
+        ),
+    )
+
+
+def change_head(body: bytes) -> tuple[str, int]:
+    """Which record a change is of, and its rev: all that a work list needs. Raises Garbage."""
+    return _decoded("change", body, lambda entries: (_text(entries, "key"), _integer(entries, "rev")))
+
+
+def encode_seen(seen: Mapping[str, Seen]) -> bytes:
+    """What systems last said, for the index: it moves without a change too."""
+    return _pack({"v": SCHEMA, "seen": {system: tuple(entry) for system, entry in seen.items()}})
+
+
+def decode_seen(body: bytes) -> dict[str, Seen]:
+    """The inverse of `encode_seen`. Raises Garbage."""
+    return _decoded(
+        "seen", body, lambda entries: {system: Seen(*entry) for system, entry in entries["seen"].items()}
+    )
+
+
+# -- audit, alerts ----------------------------------------------------------------------------------------
+
+_AUDIT_BLANK: Final = AuditRecord("", Step.EVENT, Outcome.ACCEPTED, 0)
+_AUDIT_ALWAYS: Final = frozenset({"id", "step", "outcome", "at_ms"})
+
+
+def encode_audit(records: Sequence[AuditRecord]) -> bytes:
+    """Audit records that share a subject, in one message; blank entries are left out."""
+    return _pack(
+        {
+            "v": SCHEMA,
+            "records": [
+                {
+                    name: value
+                    for name, value, blank in zip(AuditRecord._fields, record, _AUDIT_BLANK, strict=True)
+                    if value != blank or name in _AUDIT_ALWAYS
+                }
+                for record in records
+            ],
+        }
+    )
+
+
+def _audit_record(entries: Mapping[str, Any]) -> AuditRecord:
+    known = {name: entries[name] for name in AuditRecord._fields if name in entries}
+    known["step"] = Step(known["step"])
+    known["outcome"] = Outcome(known["outcome"])
+    return AuditRecord(**known)
+
+
+def decode_audit(body: bytes) -> list[AuditRecord]:
+    """The audit records in a message on AUDIT. Raises Garbage."""
+    return _decoded(
+        "audit record", body, lambda entries: [_audit_record(each) for each in entries["records"]]
+    )
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """One alert as it stands on ALERTS."""
+    return _pack({"v": SCHEMA, **alert._asdict(), "severity": alert.severity.value})
+
+
+def decode_alert(body: bytes) -> Alert:
+    """The alert in a message on ALERTS. Raises Garbage."""
+    return _decoded(
+        "alert",
+        body,
+        lambda entries: Alert(
+            **{name: entries[name] for name in Alert._fields if name != "severity"},
+            severity=Severity(entries["severity"]),
+        ),
+    )
+
+
+def encode_state(entries: Mapping[str, object]) -> bytes:
+    """A fact on STATE: a plain map."""
+    return _pack({"v": SCHEMA, **entries})

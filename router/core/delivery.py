@@ -1,0 +1,103 @@
+"""What bringing one record up to date at one destination takes: a put, a removal, or nothing."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgpack
+
+from bus.adapter import Delivery
+from bus.messages import Fields, Op, Outcome, Record, Version
+from router.core.mapping import Invalid, Outgoing, id_of
+from router.core.rules import DestinationEntity
+
+HASH_BYTES: Final = 12
+BACKOFF_BASE_S: Final = 1.0
+BACKOFF_MAX_S: Final = 300.0
+
+
+class Held(NamedTuple):
+    """A ledger entry: what a destination holds of a record. `rev`: settled up to it. `hash` '': nothing."""
+
+    rev: int
+    version: Version
+    hash: str
+    local_id: str
+
+
+NOTHING_HELD: Final = Held(0, Version(0, 0), "", "")
+
+
+class Route(NamedTuple):
+    """One entity on its way to one destination: its rule, and the compiled mapping."""
+
+    rule: DestinationEntity
+    outgoing: Outgoing
+    owner: str
+
+
+class Planned(NamedTuple):
+    """What to do. `delivery` None: nothing to send, `outcome` settles it. `hash`: held after success."""
+
+    delivery: Delivery | None
+    outcome: Outcome
+    hash: str
+    reason: str = ""
+
+
+def content_hash(fields: Fields, key: bytes) -> str:
+    """A keyed hash of what a destination is told: equal content, equal hash; it tells nothing."""
+    return hashlib.blake2b(msgpack.packb(fields), key=key[:64], digest_size=HASH_BYTES).hexdigest()
+
+
+def plan(
+    record: Record, version: Version, held: Held, route: Route, key: bytes, reference: Callable[[str], str]
+) -> Planned:
+    """What makes a destination's copy equal to the record, given what it holds.
+
+    A record that is deleted, or does not match any more, is removed if it is there. Content that the
+    destination holds already is not sent.
+    """
+    rule = route.rule
+    try:
+        wanted = not record.deleted and route.outgoing.wants(record, route.owner)
+        fields = route.outgoing.fields(record, route.owner, reference) if wanted else {}
+    except Invalid as error:
+        return Planned(None, Outcome.FAILED, held.hash, f"{error.field}: {error.reason}")
+    if wanted:
+        hash_ = content_hash(fields, key)
+        if hash_ == held.hash:
+            return Planned(None, Outcome.UNCHANGED, hash_)
+        return Planned(_delivery(record, version, held, rule, Op.UPDATE, fields), Outcome.READY, hash_)
+    if not held.hash:
+        # Never there: that it is gone, or not for them, is settled without a word to them.
+        return Planned(None, Outcome.FILTERED, "")
+    if rule.on_delete == "ignore":
+        return Planned(None, Outcome.FILTERED, held.hash, "on_delete: ignore")
+    return Planned(_delivery(record, version, held, rule, Op.DELETE, {}), Outcome.READY, "")
+
+
+def _delivery(
+    record: Record, version: Version, held: Held, rule: DestinationEntity, op: Op, fields: Fields
+) -> Delivery:
+    return Delivery(
+        record.key,
+        id_of(record.key),
+        record.entity,
+        rule.table,
+        op,
+        op is Op.DELETE and rule.on_delete == "deactivate",
+        version,
+        held.local_id,
+        fields,
+    )
+
+
+def backoff_s(attempt: int, jitter: float) -> float:
+    """How long to wait after that many failed attempts: full jitter, `jitter` in 0..1.
+
+    >>> [backoff_s(attempt, 1.0) for attempt in (1, 2, 3, 20)]
+    [1.0, 2.0, 4.0, 300.0]
+    """
+    most = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 30))
+    return most * jitter

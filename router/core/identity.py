@@ -1,0 +1,87 @@
+"""Which record is an event about? The crosswalk knows; an unknown id of the owner makes a record."""
+
+from collections.abc import Callable, Mapping
+
+from bus.messages import Event, Fields, Value
+from router.core.rules import EntityRule, Type
+
+LinkName = tuple[str, str, str]
+"""(system, entity, local_id): what the crosswalk ties to a key."""
+
+UNKNOWN: str = "?"
+"""In place of the entity in a reference to something that no system has told us of yet."""
+
+
+def key_for(event: Event, taken: Callable[[str], bool]) -> str:
+    """The key of a new record: `<entity>/<local_id>`, with a suffix if an earlier record had that name.
+
+    >>> from bus.messages import Op
+    >>> event = Event("1", "sis", "student", Op.CREATE, "7", {}, True, 0)
+    >>> key_for(event, {"student/7"}.__contains__)
+    'student/7~2'
+    """
+    key = name = f"{event.entity}/{event.local_id}"
+    count = 1
+    while taken(key):
+        count += 1
+        key = f"{name}~{count}"
+    return key
+
+
+def references(rules: EntityRule) -> tuple[tuple[str, bool, tuple[str, ...]], ...]:
+    """The reference fields of an entity: (name, whether it holds several, entities it may name)."""
+    return tuple(
+        (name, rule.type is Type.REFERENCES, rule.to)
+        for name, rule in rules.fields.items()
+        if rule.type in (Type.REFERENCE, Type.REFERENCES)
+    )
+
+
+def named(event: Event, rules: tuple[tuple[str, bool, tuple[str, ...]], ...]) -> list[LinkName]:
+    """All that the references of an event may name."""
+    found: list[LinkName] = []
+    for name, several, to in rules:
+        value = event.fields.get(name)
+        if value is None:
+            continue
+        for local_id in value if several and isinstance(value, tuple) else (str(value),):
+            found += [(event.system, entity, local_id) for entity in to]
+    return found
+
+
+def resolve(
+    event: Event,
+    rules: tuple[tuple[str, bool, tuple[str, ...]], ...],
+    links: Mapping[LinkName, str],
+) -> tuple[Fields, tuple[str, ...]]:
+    """The fields with record keys in place of the system's own ids, and which fields name something unknown.
+
+    What is unknown keeps the system's id as `?/<local_id>`: nothing is lost, and the next event that carries
+    the field puts the key there.
+    """
+    fields: dict[str, Value] | None = None
+    unknown: list[str] = []
+    for name, several, to in rules:
+        value = event.fields.get(name)
+        if value is None:
+            continue
+        if fields is None:
+            fields = dict(event.fields)
+        if several and isinstance(value, tuple):
+            keys = tuple([_key(event.system, to, local_id, links) for local_id in value])
+            fields[name] = keys
+            if any(key.startswith(f"{UNKNOWN}/") for key in keys):
+                unknown.append(name)
+        else:
+            key = fields[name] = _key(event.system, to, str(value), links)
+            if key.startswith(f"{UNKNOWN}/"):
+                unknown.append(name)
+    return (event.fields if fields is None else fields), tuple(unknown)
+
+
+def _key(system: str, to: tuple[str, ...], local_id: str, links: Mapping[LinkName, str]) -> str:
+    for entity in to:
+        key = links.get((system, entity, local_id))
+        if key is not None:
+            return key
+    return f"{UNKNOWN}/{local_id}"

@@ -1,0 +1,80 @@
+"""CHANGES -> the work list of one destination: mark the record, commit, acknowledge."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from bus import subjects
+from bus.adapter import Sleep
+from bus.codec import change_head
+from bus.errors import Garbage, Unavailable
+from bus.port import Bus, Consumer, Stored
+from router.core.rules import DestinationRule
+from router.steps import to_end
+from router.store import Store
+
+BATCH: Final = 500
+RETRY_S: Final = 1.0
+
+
+class Marker:
+    """Follows CHANGES for one destination as the durable consumer of its name."""
+
+    def __init__(
+        self,
+        *,
+        system: str,
+        rule: DestinationRule,
+        bus: Bus,
+        store: Store,
+        now_ms: Callable[[], int],
+        sleep: Sleep,
+        marked: Callable[[], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self._system = system
+        self._filters = sorted(subjects.changes_of(entity) for entity in rule.entities)
+        self._bus = bus
+        self._store = store
+        self._now_ms = now_ms
+        self._sleep = sleep
+        self._marked = marked
+        self._trouble = trouble
+        self.seq = 0
+
+    async def run(self) -> None:
+        """Mark for ever."""
+        while True:
+            try:
+                await self._follow()
+            except Unavailable as error:
+                self._trouble(f"{self._system}: {error}")
+                await self._sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        consumer = await self._bus.consume(subjects.CHANGES, self._system, filters=self._filters, batch=BATCH)
+        try:
+            while True:
+                batch = await consumer.next()
+                await to_end(self._take(consumer, batch))
+        finally:
+            await consumer.close()
+
+    async def _take(self, consumer: Consumer, batch: Sequence[Stored]) -> None:
+        await self.mark([stored.body for stored in batch])
+        self.seq = batch[-1].seq
+        await consumer.ack(batch[-1])
+
+    async def mark(self, bodies: Sequence[bytes]) -> None:
+        """Put the records of these changes on the work list, each once, with its newest rev."""
+        now_ms = self._now_ms()
+        newest: dict[str, int] = {}
+        for body in bodies:
+            try:
+                key, rev = change_head(body)
+            except Garbage as error:  # not ours: whoever may write CHANGES wrote it
+                self._trouble(f"CHANGES: {error}")
+                continue
+            newest[key] = max(rev, newest.get(key, 0))
+        rows = [(self._system, key, rev, now_ms) for key, rev in newest.items()]
+        await self._store.commit([self._store.write("mark", rows)])
+        self._marked()

@@ -1,0 +1,367 @@
+"""The work list of one destination -> map, compare, send, one commit, audit.
+
+A record is sent as it is at that moment. So a retry, a second mark, or a crash between send and commit can
+only bring the destination to where the record is, never back.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bus import subjects
+from bus.adapter import Delivery, Destination, Receipt, Sleep
+from bus.codec import encode_state
+from bus.errors import Unavailable
+from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
+from bus.port import Message
+from router.alerts import KINDS, alert_message
+from router.core.delivery import NOTHING_HELD, Held, Planned, Route, backoff_s, plan
+from router.core.identity import UNKNOWN
+from router.core.mapping import id_of
+from router.database import Write
+from router.outbox import Outbox, audit_messages
+from router.records import Records
+from router.steps import to_end
+from router.store import Store
+
+CLAIM_MAX: Final = 1000
+ATTEMPTS_MAX: Final = 12
+DEADLINE_S: Final = 300.0
+POISON_ATTEMPTS_MAX: Final = 3
+
+
+class Claim(NamedTuple):
+    """One record of the work list that a worker has taken up, with what the ledger says of it."""
+
+    id: int
+    key: str
+    rev: int
+    attempt: int
+    since_ms: int
+    held: Held
+
+
+class Settled(NamedTuple):
+    """How one claim ended: what commits, what is told."""
+
+    claim: Claim
+    record: Record
+    outcome: Outcome
+    op: Op
+    hash: str
+    local_id: str
+    reason: str = ""
+    retry_after_s: float | None = None
+
+
+class Worker:
+    """Brings one destination up to date, as fast as it takes it, and slows nobody else."""
+
+    def __init__(
+        self,
+        *,
+        system: str,
+        adapter: Destination,
+        routes: Mapping[str, Route],
+        concurrent: int,
+        linger_s: float,
+        rate_per_s: float,
+        store: Store,
+        records: Records,
+        outbox: Outbox,
+        key: bytes,
+        epoch: int,
+        tokens: subjects.Tokens,
+        now_ms: Callable[[], int],
+        sleep: Sleep,
+        jitter: Callable[[], float],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.system = system
+        self.routes = routes
+        self.outcomes: dict[str, int] = {}
+        self.unreachable = ""
+        self.last_delivery_ms = 0
+        self._adapter = adapter
+        self._concurrent = concurrent
+        self._linger_s = linger_s
+        self._rate_per_s = rate_per_s
+        self._store = store
+        self._records = records
+        self._outbox = outbox
+        self._key = key
+        self._epoch = epoch
+        self._tokens = tokens
+        self._now_ms = now_ms
+        self._sleep = sleep
+        self._jitter = jitter
+        self._trouble = trouble
+        self._news = asyncio.Event()
+        self._failures = 0
+        self._one_by_one = False
+        self._own_ids = bool(store.read("any_own_id", system))
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver for ever."""
+        while True:
+            self._news.clear()
+            if self._linger_s and self._claims(1):
+                await self._sleep(self._linger_s)
+            claims = self._claims(self._take_max())
+            if claims:
+                await to_end(self.deliver(claims))
+                if self._rate_per_s:
+                    await self._sleep(len(claims) / self._rate_per_s)
+            else:
+                await self._wait()
+
+    def _take_max(self) -> int:
+        if self._one_by_one:
+            return 1
+        most = min(self._adapter.batch_records_max, CLAIM_MAX if not self._linger_s else 50_000)
+        return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
+
+    def _claims(self, most: int) -> list[Claim]:
+        rows = self._store.read("claim_work", self.system, self._now_ms(), most)
+        return [
+            Claim(id_, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, local_id))
+            if held is not None
+            else Claim(id_, key, rev, attempt, since, NOTHING_HELD)
+            for id_, key, rev, attempt, since, held, epoch, seq, hash_, local_id in rows
+        ]
+
+    async def _wait(self) -> None:
+        """Until there is news, or a postponed record is due."""
+        due = self._store.read("next_due", self.system, self._now_ms())[0][0]
+        if due is None:
+            await self._news.wait()
+            return
+        async with asyncio.TaskGroup() as group:
+            timer = group.create_task(self._alarm(max(due - self._now_ms(), 1) / 1000))
+            await self._news.wait()
+            timer.cancel()
+
+    async def _alarm(self, after_s: float) -> None:
+        await self._sleep(after_s)
+        self._news.set()
+
+    async def deliver(self, claims: Sequence[Claim]) -> None:
+        """Send what has to be sent, and settle every claim in one commit."""
+        records = self._records.many([claim.key for claim in claims])
+        # Just committed, and not at hand yet: the next round has it.
+        claims = [claim for claim in claims if records[claim.key].rev >= claim.rev]
+        reference = self._reference(records.values())
+        planned = [(claim, *self._plan(claim, records[claim.key], reference)) for claim in claims]
+        deliveries = [found.delivery for _, _, found in planned if found.delivery]
+        try:
+            receipts = await self._apply(deliveries) if deliveries else {}
+        except Unavailable as error:
+            await self._postpone_all(claims, error)
+            return
+        if deliveries:
+            await self._reached()
+        settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
+        await self._commit(settled)
+
+    def _plan(self, claim: Claim, record: Record, reference: Callable[[str], str]) -> tuple[Record, Planned]:
+        version = Version(self._epoch, record.seq)
+        route = self.routes.get(record.entity)
+        if route is None:  # taken out of the configuration since it was marked
+            return record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
+        return record, plan(record, version, claim.held, route, self._key, reference)
+
+    def _reference(self, records: object) -> Callable[[str], str]:
+        """What this destination calls a record that another one refers to."""
+        if not self._own_ids:
+            return id_of
+        store, system = self._store, self.system
+        known: dict[str, str] = {}
+
+        def name(key: str) -> str:
+            if key not in known:
+                own = {} if key.startswith(f"{UNKNOWN}/") else store.own_ids(system, [key])
+                known[key] = own.get(key) or id_of(key)
+            return known[key]
+
+        return name
+
+    async def _apply(self, deliveries: Sequence[Delivery]) -> dict[str, Receipt]:
+        """Call the adapter. Raises Unavailable, also for a call that hangs and for an adapter's bug."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                receipts = await self._side_by_side(deliveries)
+        except TimeoutError:
+            raise Unavailable(f"{self.system}: no answer within {DEADLINE_S:.0f} s") from None
+        except Unavailable:
+            raise
+        except Exception as error:
+            # A bug in one adapter must not stop the others. Alone, the record that brings it out is found.
+            self._one_by_one = True
+            raise Unavailable(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
+        self._one_by_one = False
+        return {receipt.key: receipt for receipt in receipts}
+
+    async def _side_by_side(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """The batch in `concurrent` parts at the same time; a record stands in one of them only."""
+        parts = [deliveries[start :: self._concurrent] for start in range(self._concurrent)]
+        tasks = [asyncio.ensure_future(self._adapter.apply(part)) for part in parts if part]
+        try:
+            return [receipt for task in tasks for receipt in await task]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _settled(
+        self, claim: Claim, record: Record, found: Planned, receipts: Mapping[str, Receipt]
+    ) -> Settled:
+        op = Op.DELETE if record.deleted else Op.UPDATE if claim.held.hash else Op.CREATE
+        if found.delivery is None:
+            return Settled(claim, record, found.outcome, op, found.hash, claim.held.local_id, found.reason)
+        op = Op.DELETE if found.delivery.op is Op.DELETE else op
+        receipt = receipts.get(claim.key)
+        if receipt is None:
+            receipt = Receipt(claim.key, Outcome.RETRYING, "the adapter gave no receipt for it")
+        local_id = receipt.local_id or claim.held.local_id
+        outcome, reason = receipt.outcome, receipt.reason
+        if outcome is Outcome.RETRYING and claim.attempt + 1 >= ATTEMPTS_MAX:
+            outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
+        hash_ = claim.held.hash if outcome in (Outcome.FAILED, Outcome.RETRYING) else found.hash
+        return Settled(claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s)
+
+    async def _commit(self, settled: Sequence[Settled]) -> None:
+        """One commit for all: ledger, work list, outbox."""
+        now_ms = self._now_ms()
+        done = [each for each in settled if each.outcome is not Outcome.RETRYING]
+        later = [each for each in settled if each.outcome is Outcome.RETRYING]
+        messages = audit_messages([self._audited(each, now_ms) for each in done])
+        messages += [message for each in done for message in self._told(each, now_ms)]
+        failed = sum(each.outcome is Outcome.FAILED for each in done)
+        if failed:
+            cause = f"{done[0].record.seq}.{now_ms}"
+            text = f"{self.system}: {failed} records went to the dead letters. See: nats stream view DEAD"
+            messages.append(alert_message("dead-letters", self.system, cause, now_ms, text))
+        letters = self._outbox.put(messages)
+        await self._store.commit(
+            [
+                self._store.write("save_ledger", [self._ledger_row(each) for each in done]),
+                self._store.write("settle_work", [(each.claim.id, each.record.rev) for each in done]),
+                self._postponed(later, now_ms),
+                *letters.writes,
+            ]
+        )
+        for each in done:
+            self.outcomes[each.outcome] = self.outcomes.get(each.outcome, 0) + 1
+            self._own_ids = self._own_ids or bool(each.local_id)
+        if done:
+            self.last_delivery_ms = now_ms
+        letters.send()
+
+    def _ledger_row(self, each: Settled) -> tuple[object, ...]:
+        held = each.claim.held
+        # A record that failed is not there in this version: only that it is settled moves on.
+        seq, epoch = held.version.seq, held.version.epoch
+        if each.outcome is not Outcome.FAILED:
+            seq, epoch = each.record.seq, self._epoch
+        return (self.system, each.claim.key, each.record.rev, epoch, seq, each.hash, each.local_id)
+
+    def _audited(self, each: Settled, now_ms: int) -> AuditRecord:
+        record, held = each.record, each.claim.held
+        newest = max(origin.event_seq for origin in record.origins.values()) if record.origins else 0
+        return AuditRecord(
+            f"{self.system}/{record.key}@{self._epoch}.{record.rev}",
+            Step.DELIVERY,
+            each.outcome,
+            now_ms,
+            source=self.routes[record.entity].owner if record.entity in self.routes else "",
+            destination=self.system,
+            entity=record.entity,
+            key=record.key,
+            local_id=each.local_id,
+            op=each.op,
+            fields=tuple(name for name, origin in record.origins.items() if origin.event_seq == newest),
+            reason=each.reason,
+            attempt=each.claim.attempt + 1,
+            rev_from=held.rev + 1,
+            rev=record.rev,
+            epoch=self._epoch,
+            seq=record.seq,
+            event_seq=newest,
+            hash=each.hash,
+        )
+
+    def _told(self, each: Settled, now_ms: int) -> list[Message]:
+        """A dead letter for a record that failed; a link for an id that the destination gave."""
+        record, messages = each.record, []
+        if each.outcome is Outcome.FAILED:
+            letter = {
+                "id": f"{self.system}/{record.key}@{self._epoch}.{record.rev}",
+                "destination": self.system,
+                "key": record.key,
+                "rev": record.rev,
+                "at_ms": now_ms,
+                "attempts": each.claim.attempt + 1,
+                "reason": each.reason,
+                "fields": sorted(record.values),
+            }
+            subject = subjects.dead(self.system, record.entity)
+            messages.append(Message(subject, encode_state(letter), str(letter["id"])))
+        if each.local_id and each.local_id != each.claim.held.local_id:
+            link = {"system": self.system, "key": record.key, "local_id": each.local_id}
+            subject = subjects.state("link", self.system, record.entity, self._tokens(record.key))
+            id_ = f"link/{self.system}/{record.key}@{self._epoch}.{record.rev}"
+            messages.append(Message(subject, encode_state(link), id_))
+        return messages
+
+    # When it does not work
+
+    def _postponed(self, later: Sequence[Settled], now_ms: int) -> Write:
+        rows = []
+        for each in later:
+            attempt = each.claim.attempt + 1
+            wait_s = each.retry_after_s or backoff_s(attempt, self._jitter())
+            rows.append((each.claim.id, attempt, now_ms + int(wait_s * 1000), each.reason))
+        return self._store.write("postpone_work", rows)
+
+    async def _postpone_all(self, claims: Sequence[Claim], error: Unavailable) -> None:
+        """The system as a whole does not answer: everything stays on the list, and is tried again later."""
+        self._failures += 1
+        first, self.unreachable = not self.unreachable, error.message
+        now_ms = self._now_ms()
+        if self._one_by_one and len(claims) == 1 and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
+            await self._bury(claims[0], error)
+            return
+        wait_s = error.retry_after_s or backoff_s(self._failures, self._jitter())
+        due = now_ms + int(wait_s * 1000)
+        rows = [(claim.id, claim.attempt + 1, due, error.message) for claim in claims]
+        writes = [self._store.write("postpone_work", rows)]
+        if first:
+            kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
+            text = (
+                f"{self.system}: {error.message}. Nothing is lost: its records wait, and go when it answers."
+            )
+            letters = self._outbox.put([alert_message(kind, self.system, str(now_ms), now_ms, text)])
+            await self._store.commit([*writes, *letters.writes])
+            letters.send()
+        else:
+            await self._store.commit(writes)
+        self._trouble(f"{self.system}: {error}")
+        await self._sleep(wait_s)
+
+    async def _bury(self, claim: Claim, error: Unavailable) -> None:
+        """A record on which the adapter has raised each time, alone: set aside, so that the rest goes on."""
+        record = self._records.many([claim.key])[claim.key]
+        self._one_by_one = False
+        held = claim.held
+        op = Op.DELETE if record.deleted else Op.UPDATE
+        await self._commit(
+            [Settled(claim, record, Outcome.FAILED, op, held.hash, held.local_id, error.message)]
+        )
+
+    async def _reached(self) -> None:
+        self._failures = 0
+        self.unreachable = ""

@@ -1,0 +1,424 @@
+"""EVENTS -> merge -> CHANGES, in batches, in an order of steps that a crash anywhere cannot break:
+
+1. decide                         nothing is written yet
+2. publish the changes            each with its decision; the streams are the truth
+3. commit the index               records, crosswalk, what was seen, position, and the outbox
+4. publish the outbox             audit, alerts
+5. acknowledge the events
+
+A change that stands on CHANGES but not in the index is taken as it was decided, never decided again.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bus import subjects
+from bus.adapter import Sleep
+from bus.codec import decode_change, decode_event, encode_change, encode_seen
+from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, YellowbusError
+from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
+from bus.port import Bus, Consumer, Message, Stored
+from router.alerts import alert_message
+from router.core.identity import LinkName, key_for, named, references, resolve
+from router.core.merge import Decision, merge
+from router.core.rules import District
+from router.database import Write
+from router.outbox import Outbox, audit_messages
+from router.records import Links, Records
+from router.steps import to_end
+from router.store import Store
+
+BATCH: Final = 500
+STARTS_MAX: Final = 3
+OTHER_WRITER_MAX: Final = 3
+RETRY_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What deciding a batch of events gathers: step 1's result, and all that the later steps need."""
+
+    links: dict[LinkName, str]
+    records: dict[str, Record]
+    changes: list[Change] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    taken: list[tuple[Change, bytes]] = field(default_factory=list)
+    new_links: dict[LinkName, str] = field(default_factory=dict)
+    seen: dict[str, Record] = field(default_factory=dict)
+    audit: list[AuditRecord] = field(default_factory=list)
+    alerts: list[Message] = field(default_factory=list)
+
+
+class Intake:
+    """Decides what is true. One of it per district, and nothing else writes CHANGES."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        store: Store,
+        outbox: Outbox,
+        records: Records,
+        links: Links,
+        district: District,
+        tokens: subjects.Tokens,
+        epoch: int,
+        now_ms: Callable[[], int],
+        sleep: Sleep,
+        committed: Callable[[], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self._bus = bus
+        self._store = store
+        self._outbox = outbox
+        self._records = records
+        self._links = links
+        self._tokens = tokens
+        self._epoch = epoch
+        self._now_ms = now_ms
+        self._sleep = sleep
+        self._committed = committed
+        self._trouble = trouble
+        self.events = 0
+        self.district = district
+
+    @property
+    def district(self) -> District:
+        """The rules it decides by. A new configuration is a new value here, between two batches."""
+        return self._district
+
+    @district.setter
+    def district(self, district: District) -> None:
+        self._district = district
+        self._references = {name: references(rule) for name, rule in district.entities.items()}
+
+    async def run(self) -> None:
+        """Settle every event, for ever. Raises YellowbusError if there is another writer of CHANGES."""
+        mismatches = 0
+        while True:
+            events = self.events
+            try:
+                await self.catch_up()
+                await self._follow()
+            except WrongSequence as error:
+                mismatches = mismatches + 1 if events == self.events else 1
+                if mismatches >= OTHER_WRITER_MAX:
+                    raise YellowbusError(
+                        f"CHANGES: {error.message}. Another router writes for this district."
+                        " Nothing was overwritten; stop one of the two.",
+                        runbook="two-routers",
+                    ) from None
+            except (Unavailable, StreamFull) as error:
+                self._trouble(str(error))
+                await self._sleep(RETRY_S)
+
+    async def catch_up(self) -> None:
+        """Settle what an earlier run left: take changes beyond the index, decide events beyond it."""
+        changes = _Ahead(self._changes_from(self._store.position("changes") + 1))
+        async for batch in self._bus.read(subjects.EVENTS, first_seq=self._store.position("events") + 1):
+            await self.settle(batch, await changes.until(batch[-1].seq))
+        while left := await changes.until(None, BATCH):
+            await self.settle([], left)
+
+    async def _changes_from(self, seq: int) -> AsyncIterator[tuple[Change, bytes]]:
+        async for batch in self._bus.read(subjects.CHANGES, first_seq=seq):
+            for stored in batch:
+                yield decode_change(stored.body, stored.seq, stored.traceparent), stored.body
+
+    async def _follow(self) -> None:
+        consumer = await self._bus.consume(subjects.EVENTS, subjects.INTAKE, batch=BATCH)
+        try:
+            while True:
+                batch = await consumer.next()
+                await to_end(self._take_batch(consumer, batch))
+        finally:
+            await consumer.close()
+
+    async def _take_batch(self, consumer: Consumer, batch: Sequence[Stored]) -> None:
+        await self.settle(batch)
+        await consumer.ack(batch[-1])
+
+    async def settle(self, events: Sequence[Stored], decided: Sequence[tuple[Change, bytes]] = ()) -> None:
+        """Bring a batch of events to the end of step 4. `decided`: changes the index does not have yet.
+
+        Events at or below the index's position are settled already and passed over.
+        """
+        fresh = [stored for stored in events if stored.seq > self._store.position("events")]
+        if not fresh and not decided:
+            return
+        batch = await self._decide(fresh, decided)
+        published = await self._bus.publish(subjects.CHANGES, batch.messages) if batch.messages else []
+        letters = self._outbox.put([*audit_messages(batch.audit), *batch.alerts])
+        saved = self._saved(batch, published)
+        position = [("events", fresh[-1].seq)] if fresh else []
+        await self._store.commit(
+            [*self._index(batch, saved, position), *letters.writes],
+        )
+        self._records.put({record.key: record for record, _ in saved.values()})
+        self._records.put({key: record for key, record in batch.seen.items() if key not in saved})
+        self._links.put(batch.new_links)
+        self.events += len(fresh)
+        self._committed()
+        await letters.send()
+
+    # Step 1: decide
+
+    async def _decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
+        now_ms = self._now_ms()
+        taken = {change.event_seq: (change, body) for change, body in decided}
+        parsed = [(stored, self._parse(stored)) for stored in fresh]
+        batch = self._load([event for _, event in parsed if isinstance(event, Event)])
+        known = {stored.seq for stored in fresh}
+        for seq, pair in taken.items():
+            if seq not in known:  # the event is older than EVENTS keeps; the change says all
+                self._take(batch, *pair)
+        for stored, event in parsed:
+            if stored.seq in taken:
+                self._take(batch, *taken[stored.seq])
+            elif isinstance(event, str):
+                self._set_aside(batch, stored, event, now_ms)
+            else:
+                await self._decide_one(batch, stored, event, now_ms)
+        return batch
+
+    def _parse(self, stored: Stored) -> Event | str:
+        """The event in a message, or why it is none."""
+        try:
+            event = decode_event(stored.body, stored.traceparent)
+        except Garbage as error:
+            return error.message
+        if event.entity not in self._district.entities:
+            return "an entity that the configuration does not know"
+        if event.system not in self._district.systems:
+            return "a system that the configuration does not know"
+        if subjects.event(event.system, event.entity, event.op.value) != stored.subject:
+            return "its subject names another system, entity or operation"
+        # A clock that runs ahead must not make everything after it look stale (design: clamped).
+        late = event.observed_at_ms > stored.at_ms
+        return event._replace(observed_at_ms=stored.at_ms) if late else event
+
+    def _load(self, events: Sequence[Event]) -> Batch:
+        wanted: dict[LinkName, None] = {}
+        maybe: dict[LinkName, None] = {}
+        for event in events:
+            wanted[event.system, event.entity, event.local_id] = None
+            names = named(event, self._references[event.entity])
+            if any(self._links.get(name) is None for name in names):
+                maybe.update(dict.fromkeys(names))
+            else:
+                wanted.update(dict.fromkeys(names))
+        links = self._links.many([*wanted, *maybe])
+        keys = [
+            links.get((event.system, event.entity, event.local_id)) or f"{event.entity}/{event.local_id}"
+            for event in events
+        ]
+        return Batch(links, self._records.many(dict.fromkeys(keys)))
+
+    async def _decide_one(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
+        try:
+            self._apply(batch, stored, event, now_ms)
+        except Exception as error:
+            # A bug of ours. It stops the router, so that it is seen; the third time it is set aside, so that
+            # one event does not stop the district.
+            starts = self._store.read("setbacks", subjects.EVENTS, stored.seq)
+            if not starts or starts[0][0] + 1 < STARTS_MAX:
+                row = [(subjects.EVENTS, stored.seq, 1)]
+                await self._store.commit([self._store.write("save_setback", row)])
+                raise
+            self._set_aside(batch, stored, f"bug: {type(error).__name__}", now_ms)
+
+    def _apply(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
+        link = (event.system, event.entity, event.local_id)
+        rules = self._district.entities[event.entity]
+        fields, unknown = resolve(event, self._references[event.entity], batch.links)
+        key = batch.links.get(link) or key_for(event, lambda key: self._taken(batch, key))
+        before = batch.records.get(key)
+        decision = merge(before, event._replace(fields=fields), key, rules, stored.seq)
+        after = decision.record
+        if after is not None and after is not before:
+            batch.records[key] = after
+            if decision.makes_change:
+                self._add_change(batch, event, stored, decision, after, now_ms)
+            else:
+                batch.seen[key] = after
+        reason = decision.reason
+        if unknown:
+            reason = f"{reason}; " * bool(reason) + f"refers to something unknown: {', '.join(unknown)}"
+        batch.audit.append(
+            self._audited(event, stored.seq, key, decision.outcome, decision.op, now_ms)._replace(
+                fields=decision.changed + decision.refused,
+                reason=reason,
+                rev=after.rev if after and decision.makes_change else 0,
+            )
+        )
+
+    def _taken(self, batch: Batch, key: str) -> bool:
+        return key in batch.records or bool(self._records.many([key]))
+
+    def _add_change(
+        self, batch: Batch, event: Event, stored: Stored, decision: Decision, after: Record, now_ms: int
+    ) -> None:
+        change = Change(
+            after,
+            decision.op,
+            decision.changed,
+            stored.seq,
+            event.id,
+            event.system,
+            decision.outcome,
+            decision.refused,
+            now_ms,
+            event.observed_at_ms,
+            event.traceparent,
+        )
+        # Within an atomic batch only the first message of a subject is compared (10164).
+        first = after.key not in batch.changed
+        batch.changed.add(after.key)
+        batch.seen.pop(after.key, None)
+        subject = subjects.change(after.entity, self._tokens(after.key))
+        batch.messages.append(
+            Message(
+                subject,
+                encode_change(change),
+                f"{self._epoch}.{stored.seq}",
+                after.seq if first else None,
+                event.traceparent,
+            )
+        )
+        batch.changes.append(change)
+        self._link(batch, after)
+
+    def _link(self, batch: Batch, record: Record) -> None:
+        for system, local_id in record.links.items():
+            name = (system, record.entity, local_id)
+            if batch.links.get(name) != record.key:
+                batch.links[name] = batch.new_links[name] = record.key
+
+    def _take(self, batch: Batch, change: Change, body: bytes) -> None:
+        """A change that was published by a run which did not live to commit it."""
+        record = change.record
+        batch.taken.append((change, body))
+        batch.records[record.key] = record
+        batch.seen.pop(record.key, None)
+        self._link(batch, record)
+        local_id = record.links.get(change.system, "")
+        batch.audit.append(
+            AuditRecord(
+                f"event/{change.event_seq}",
+                Step.EVENT,
+                change.outcome,
+                change.decided_at_ms,
+                source=change.system,
+                entity=record.entity,
+                key=record.key,
+                local_id=local_id,
+                op=change.op,
+                fields=change.changed + change.refused,
+                rev=record.rev,
+                seq=change.event_seq,
+                event_id=change.event_id,
+                observed_at_ms=change.observed_at_ms,
+                traceparent=change.traceparent,
+            )
+        )
+
+    def _set_aside(self, batch: Batch, stored: Stored, reason: str, now_ms: int) -> None:
+        """Not one of our events, or one that we cannot handle: settled as invalid, told, kept on EVENTS."""
+        _, system, entity, op, *_ = [*stored.subject.split("."), "", "", ""]
+        batch.audit.append(
+            AuditRecord(
+                f"event/{stored.seq}",
+                Step.EVENT,
+                Outcome.INVALID,
+                now_ms,
+                source=system,
+                entity=entity,
+                op=op,
+                reason=reason,
+                seq=stored.seq,
+                event_id=stored.id,
+                traceparent=stored.traceparent,
+            )
+        )
+        batch.alerts.append(
+            alert_message(
+                "invalid-event",
+                system,
+                f"event/{stored.seq}",
+                now_ms,
+                f"EVENTS {stored.seq}: {reason}. It is set aside and kept on the stream; the rest goes on.",
+            )
+        )
+
+    def _audited(
+        self, event: Event, seq: int, key: str, outcome: Outcome, op: Op, now_ms: int
+    ) -> AuditRecord:
+        return AuditRecord(
+            f"event/{seq}",
+            Step.EVENT,
+            outcome,
+            now_ms,
+            source=event.system,
+            entity=event.entity,
+            key=key,
+            local_id=event.local_id,
+            op=op,
+            seq=seq,
+            event_id=event.id,
+            observed_at_ms=event.observed_at_ms,
+            read=event.read,
+            traceparent=event.traceparent,
+        )
+
+    # Step 3: the index
+
+    def _saved(self, batch: Batch, published: Sequence[int]) -> dict[str, tuple[Record, bytes]]:
+        """The newest state of every record that changed, with its sequence on CHANGES and its body there."""
+        newest = {change.record.key: (change.record, body) for change, body in batch.taken}
+        for change, message, seq in zip(batch.changes, batch.messages, published, strict=True):
+            newest[change.record.key] = (change.record._replace(seq=seq), message.body)
+        for key, record in batch.seen.items():
+            if key in newest:  # it said the same once more, after the change
+                after, body = newest[key]
+                newest[key] = (after._replace(seen=record.seen), body)
+        return newest
+
+    def _index(
+        self,
+        batch: Batch,
+        saved: Mapping[str, tuple[Record, bytes]],
+        position: Iterable[tuple[str, int]],
+    ) -> list[Write]:
+        store = self._store
+        taken = [change.record.seq for change, _ in batch.taken]
+        newest = max([record.seq for record, _ in saved.values()] + taken, default=0)
+        return [
+            store.write(
+                "save_records", [(key, record.rev, record.seq, body) for key, (record, body) in saved.items()]
+            ),
+            store.write("save_seen", [(key, encode_seen(record.seen)) for key, record in batch.seen.items()]),
+            store.write("save_links", [(*name, key) for name, key in batch.new_links.items()]),
+            store.write("save_positions", [*position, *([("changes", newest)] if newest else [])]),
+        ]
+
+
+class _Ahead:
+    """Changes in stream order, handed out as far as the events have come."""
+
+    def __init__(self, changes: AsyncIterator[tuple[Change, bytes]]) -> None:
+        self._changes = changes
+        self._next: tuple[Change, bytes] | None = None
+
+    async def until(self, event_seq: int | None, most: int = 0) -> list[tuple[Change, bytes]]:
+        """The next changes: of events up to that sequence, or (None) at most so many."""
+        found: list[tuple[Change, bytes]] = []
+        while not most or len(found) < most:
+            change = self._next or await anext(self._changes, None)
+            self._next = change
+            if change is None or (event_seq is not None and change[0].event_seq > event_seq):
+                break
+            found.append(change)
+            self._next = None
+        return found

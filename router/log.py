@@ -1,0 +1,38 @@
+"""Logs for journald and for machines: one JSON object a line on standard error.
+
+A message is constant and its facts stand beside it (`extra`), so that it can be searched and counted.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+_PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_PRIORITY: Final = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON: time (UTC), priority (syslog's number), message, its facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entries: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "priority": _PRIORITY.get(record.levelname, 6),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entries |= {name: value for name, value in record.__dict__.items() if name not in _PLAIN}
+        if record.exc_info:
+            entries["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entries, default=str, ensure_ascii=False)
+
+
+def set_up(level: str = "INFO") -> None:
+    """Log to standard error, one JSON object a line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("nats").setLevel("ERROR")

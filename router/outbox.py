@@ -1,0 +1,165 @@
+"""What was decided and committed, on its way to the bus: audit, alerts, dead letters, state.
+
+A step puts its messages into the same commit as its decision. They are published afterwards, in order, and
+again after a crash, under the same ids. So every step that happened is told, and told once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+from bus.adapter import Sleep
+from bus.codec import encode_audit
+from bus.errors import StreamFull, Unavailable
+from bus.messages import AuditRecord
+from bus.port import Bus, Message
+from bus.subjects import audit, stream_of
+from router.database import Write
+from router.store import Store
+
+MESSAGES_AT_ONCE_MAX: Final = 500
+RECORDS_IN_MESSAGE_MAX: Final = 400
+TAIL_MESSAGES: Final = 2000
+RETRY_S: Final = 1.0
+
+
+def audit_messages(records: Iterable[AuditRecord]) -> list[Message]:
+    """Audit records as messages, those of one subject together."""
+    groups: dict[tuple[str, str, str, str], list[AuditRecord]] = {}
+    for record in records:
+        groups.setdefault((record.step, record.outcome, record.system, record.entity), []).append(record)
+    messages = []
+    for names, group in groups.items():
+        for start in range(0, len(group), RECORDS_IN_MESSAGE_MAX):
+            part = group[start : start + RECORDS_IN_MESSAGE_MAX]
+            # A record's id stands in one message only, so the first one's names the message.
+            messages.append(Message(audit(*names), encode_audit(part), part[0].id, None, part[0].traceparent))
+    return messages
+
+
+class Letters:
+    """Messages that one commit carries: `writes` belong into it, `send` comes after it."""
+
+    def __init__(
+        self, outbox: "Outbox", numbered: Sequence[tuple[int, Message]], writes: list[Write]
+    ) -> None:
+        self._outbox = outbox
+        self._numbered = numbered
+        self.writes = writes
+
+    def send(self) -> Awaitable[None]:
+        """Hand them over; what it returns is done when they are on the bus."""
+        return self._outbox.hand_over(self._numbered)
+
+
+class Outbox:
+    """One publisher for all steps of the router, in the order of their commits."""
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        sleep: Sleep,
+        trouble: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._sleep = sleep
+        self._trouble = trouble
+        self._queue: deque[tuple[int, Message]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._handed = 0
+        self._published = 0
+        self._clear: list[tuple[int]] = []
+        self._news = asyncio.Event()
+        left = store.outbox()
+        self._next_id = left[-1][0] + 1 if left else 1
+
+    def put(self, messages: Sequence[Message]) -> Letters:
+        """Messages for the commit that is being gathered."""
+        first = self._next_id
+        self._next_id += len(messages)
+        numbered = list(enumerate(messages, first))
+        clear, self._clear = self._clear, []
+        writes = [
+            self._store.write("clear_outbox", clear),
+            self._store.write(
+                "save_outbox",
+                [(id_, m.subject, m.id, m.body, m.traceparent) for id_, m in numbered],
+            ),
+        ]
+        return Letters(self, numbered, writes)
+
+    async def tell(self, messages: Sequence[Message]) -> None:
+        """Commit messages that go with no other write, and see them on the bus."""
+        letters = self.put(messages)
+        await self._store.commit(letters.writes)
+        await letters.send()
+
+    def hand_over(self, numbered: Sequence[tuple[int, Message]]) -> Awaitable[None]:
+        self._queue.extend(numbered)
+        self._handed += len(numbered)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._handed == self._published:
+            done.set_result(None)
+        else:
+            self._waiters.append((self._handed, done))
+            self._news.set()
+        return done
+
+    async def recover(self) -> None:
+        """After a start: what an earlier run committed and may not have published.
+
+        A message that already stands at the end of its stream is left out: the server knows ids for half an
+        hour only, and a router may be down for longer.
+        """
+        left = self._store.outbox()
+        known: set[str] = set()
+        for stream in {stream_of(message.subject) for _, message in left}:
+            info = await self._bus.info(stream)
+            first = max(info.first_seq, info.last_seq - TAIL_MESSAGES, 1)
+            async for batch in self._bus.read(stream, first_seq=first):
+                known.update(stored.id for stored in batch)
+        self._clear += [(id_,) for id_, message in left if message.id in known]
+        self.hand_over([(id_, message) for id_, message in left if message.id not in known])
+
+    async def run(self) -> None:
+        """Publish for ever. While the bus cannot take them they wait, and the index keeps them."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._queue:
+                batch = [self._queue[i] for i in range(min(len(self._queue), MESSAGES_AT_ONCE_MAX))]
+                try:
+                    await self._publish([message for _, message in batch])
+                except (Unavailable, StreamFull) as error:
+                    self._trouble(str(error))
+                    await self._sleep(RETRY_S)
+                    continue
+                for _ in batch:
+                    self._queue.popleft()
+                self._clear += [(id_,) for id_, _ in batch]
+                self._published += len(batch)
+                while self._waiters and self._waiters[0][0] <= self._published:
+                    waiter = self._waiters.popleft()[1]
+                    if not waiter.done():
+                        waiter.set_result(None)
+
+    async def _publish(self, messages: Sequence[Message]) -> None:
+        by_stream: dict[str, list[Message]] = {}
+        for message in messages:
+            by_stream.setdefault(stream_of(message.subject), []).append(message)
+        for stream, group in by_stream.items():
+            await self._bus.publish(stream, group)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are not on the bus yet."""
+        return len(self._queue)
+
+    async def settle(self) -> None:
+        """Before a stop: all out, and the index knows it."""
+        await self.hand_over([])
+        clear, self._clear = self._clear, []
+        await self._store.commit([self._store.write("clear_outbox", clear)])

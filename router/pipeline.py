@@ -1,0 +1,238 @@
+"""One configuration at work: sources, intake, and for each destination a marker and a worker, wired together.
+
+Everything that touches the world comes in from outside (`World`), so that the simulator runs these very
+parts.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bus import subjects
+from bus.adapter import Destination, EntityShape, Sleep, Source, Surroundings
+from bus.port import Bus
+from router.core.delivery import Route
+from router.core.mapping import compile_destination, compile_source, destination_shape, source_shape
+from router.core.rules import DestinationRule, District, SourceRule, SystemRule
+from router.database import Database
+from router.delivery.marker import Marker
+from router.delivery.worker import Worker
+from router.intake import Intake
+from router.outbox import Outbox
+from router.records import Links, Records
+from router.sources.runner import SourceRunner, Waiting
+from router.sources.shelf import QUERIES as SHELF_QUERIES
+from router.sources.shelf import Shelf
+from router.sources.staging import Mapped
+from router.store import QUERIES, Store
+
+RECORDS_AT_HAND: Final = 10_000
+LINKS_AT_HAND: Final = 30_000
+
+OpenDatabase = Callable[[Path, str], contextlib.AbstractAsyncContextManager[Database]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the router needs from outside: the bus, the disk, time, chance, and the makers of adapters.
+
+    `trouble` is told what hinders the work now, in words for the log.
+    """
+
+    bus: Bus
+    open_database: OpenDatabase
+    state: Path
+    now_ms: Callable[[], int]
+    sleep: Sleep
+    jitter: Callable[[], float]
+    make_source: Callable[[SystemRule, Surroundings], Source]
+    make_destination: Callable[[SystemRule, Surroundings], Destination]
+    trouble: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The parts at work for one configuration."""
+
+    district: District
+    store: Store
+    outbox: Outbox
+    intake: Intake
+    markers: Mapping[str, Marker]
+    workers: Mapping[str, Worker]
+    sources: Mapping[str, SourceRunner]
+
+    async def run(self) -> None:
+        """Work until cancelled: then every step that has begun is brought to its end, the outbox last."""
+        async with asyncio.TaskGroup() as telling:
+            teller = telling.create_task(self.outbox.run())
+            try:
+                async with asyncio.TaskGroup() as working:
+                    working.create_task(self.intake.run())
+                    for marker in self.markers.values():
+                        working.create_task(marker.run())
+                    for worker in self.workers.values():
+                        working.create_task(worker.run())
+                    for source in self.sources.values():
+                        working.create_task(source.run())
+            finally:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(2.0):
+                        await self.outbox.settle()
+                teller.cancel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What all parts of one pipeline use together."""
+
+    district: District
+    world: World
+    epoch: int
+    zone: ZoneInfo
+    tokens: subjects.Tokens
+    store: Store
+    outbox: Outbox
+    records: Records
+    stack: AsyncExitStack
+
+
+@contextlib.asynccontextmanager
+async def build(district: District, world: World, epoch: int) -> AsyncIterator[Pipeline]:
+    """Wire one configuration. On leaving, adapters and files are closed."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            world.open_database(world.state / "index.sqlite", QUERIES["schema"])
+        )
+        store = Store(database)
+        outbox = Outbox(store, world.bus, world.sleep, world.trouble)
+        await outbox.recover()
+        shared = _Shared(
+            district=district,
+            world=world,
+            epoch=epoch,
+            zone=ZoneInfo(district.timezone),
+            tokens=subjects.Tokens(district.key),
+            store=store,
+            outbox=outbox,
+            records=Records(store.records, RECORDS_AT_HAND),
+            stack=stack,
+        )
+        systems = district.systems.values()
+        workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
+        yield Pipeline(
+            district=district,
+            store=store,
+            outbox=outbox,
+            intake=_intake(shared, tuple(workers.values())),
+            markers={
+                each.name: _marker(shared, each.name, each.destination, workers[each.name])
+                for each in systems
+                if each.destination
+            },
+            workers=workers,
+            sources={each.name: await _source(shared, each, each.source) for each in systems if each.source},
+        )
+
+
+def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
+    def wake() -> None:
+        for worker in workers:
+            worker.wake()
+
+    world = shared.world
+    return Intake(
+        bus=world.bus,
+        store=shared.store,
+        outbox=shared.outbox,
+        records=shared.records,
+        links=Links(shared.store.links, LINKS_AT_HAND),
+        district=shared.district,
+        tokens=shared.tokens,
+        epoch=shared.epoch,
+        now_ms=world.now_ms,
+        sleep=world.sleep,
+        committed=wake,
+        trouble=world.trouble,
+    )
+
+
+def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:
+    world, entities = shared.world, shared.district.entities
+    shapes = tuple(destination_shape(each, entities[name]) for name, each in rule.entities.items())
+    adapter = world.make_destination(system, _surroundings(world, system.name, "destination", shapes))
+    shared.stack.push_async_callback(adapter.close)
+    return Worker(
+        system=system.name,
+        adapter=adapter,
+        routes={
+            name: Route(each, compile_destination(each, entities[name]), entities[name].owner)
+            for name, each in rule.entities.items()
+        },
+        concurrent=rule.concurrent,
+        linger_s=rule.linger_s,
+        rate_per_s=rule.rate_per_s,
+        store=shared.store,
+        records=shared.records,
+        outbox=shared.outbox,
+        key=shared.district.key,
+        epoch=shared.epoch,
+        tokens=shared.tokens,
+        now_ms=world.now_ms,
+        sleep=world.sleep,
+        jitter=world.jitter,
+        trouble=world.trouble,
+    )
+
+
+def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker) -> Marker:
+    world = shared.world
+    return Marker(
+        system=system,
+        rule=rule,
+        bus=world.bus,
+        store=shared.store,
+        now_ms=world.now_ms,
+        sleep=world.sleep,
+        marked=worker.wake,
+        trouble=world.trouble,
+    )
+
+
+async def _source(shared: _Shared, system: SystemRule, rule: SourceRule) -> SourceRunner:
+    world, entities = shared.world, shared.district.entities
+    path = world.state / "sources" / f"{system.name}.sqlite"
+    shelf = Shelf(await shared.stack.enter_async_context(world.open_database(path, SHELF_QUERIES["schema"])))
+    waiting = Waiting()
+    shapes = tuple(source_shape(each) for each in rule.entities.values())
+    surroundings = _surroundings(world, system.name, "source", shapes)
+    source = world.make_source(system, replace(surroundings, waiting=waiting))
+    shared.stack.push_async_callback(source.close)
+    return SourceRunner(
+        system=system.name,
+        source=source,
+        waiting=waiting,
+        mapped=[
+            Mapped.of(each, entities[name], compile_source(each, entities[name], shared.zone))
+            for name, each in rule.entities.items()
+        ],
+        shelf=shelf,
+        bus=world.bus,
+        outbox=shared.outbox,
+        district=shared.district,
+        tokens=shared.tokens,
+        now_ms=world.now_ms,
+        sleep=world.sleep,
+        trouble=world.trouble,
+    )
+
+
+def _surroundings(world: World, system: str, side: str, shapes: tuple[EntityShape, ...]) -> Surroundings:
+    folder = world.state / "adapters" / system / side
+    folder.mkdir(parents=True, exist_ok=True)
+    return Surroundings(system=system, state=folder, now_ms=world.now_ms, sleep=world.sleep, entities=shapes)

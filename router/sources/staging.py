@@ -1,0 +1,306 @@
+"""A reading into the shelf, row by row: mapped, compared with the last good read, references looked up.
+
+Nothing is published from here. A row that cannot be mapped, or that needs a record which is not there, is
+set aside: it counts neither as news nor as removed, and the report says where it stands.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from bus.adapter import Reading, Row
+from bus.codec import encode_event
+from bus.errors import Refused
+from bus.messages import Event, Op, Value
+from bus.subjects import Tokens
+from router.core.identity import references
+from router.core.mapping import Invalid, ToEvent
+from router.core.rules import District, EntityRule, SourceEntity
+from router.sources.shelf import Shelf
+
+REMARKS_MAX: Final = 20
+HASH_BYTES: Final = 12
+KNOWN_MAX: Final = 20_000
+NOTHING: Final = [(0,)]
+"""The one row of a statement that needs no parameter."""
+
+Target = tuple[str, str]
+"""(entity, local_id): what a reference may name."""
+
+
+class Mapped(NamedTuple):
+    """One entity of a source, ready to map: its rules, the compiled mapping, its references."""
+
+    rule: SourceEntity
+    entity: EntityRule
+    to_event: ToEvent
+    references: tuple[tuple[str, bool, tuple[str, ...]], ...]
+
+    @classmethod
+    def of(cls, rule: SourceEntity, entity: EntityRule, to_event: ToEvent) -> "Mapped":
+        """With the references among the fields that the source maps."""
+        mapped = {term.field for term in rule.terms}
+        return cls(rule, entity, to_event, tuple(each for each in references(entity) if each[0] in mapped))
+
+
+class Taken(NamedTuple):
+    """One row that an entity wants, mapped."""
+
+    row: Row
+    local_id: str
+    fields: dict[str, Value]
+
+
+@dataclass(slots=True)
+class Staged:
+    """What staging found. `dangling` counts rows whose references name nothing, by entity."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    set_aside: int = 0
+    dangling: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def remark(self, text: str) -> None:
+        """Keep the first few for the report."""
+        if len(self.remarks) < REMARKS_MAX:
+            self.remarks.append(text)
+
+
+class Staging:
+    """One reading on its way into the shelf. `number` is the read's; with the content it names the events."""
+
+    def __init__(
+        self, *, system: str, shelf: Shelf, district: District, reading: Reading, number: int, tokens: Tokens
+    ) -> None:
+        self._system = system
+        self._shelf = shelf
+        self._reading = reading
+        self._number = number
+        self._tokens = tokens
+        self._key = district.key[: hashlib.blake2b.MAX_KEY_SIZE]
+        self._known: set[Target] = set()
+        self._done: set[str] = set()
+        self._first = not shelf.read("any_held")
+        self._tables: dict[str, str] = {}
+        self.staged = Staged()
+
+    async def run(self, mapped: Sequence[Mapped]) -> Staged:
+        """Stage every entity of the reading. Raises Refused."""
+        shelf = self._shelf
+        await shelf.commit([shelf.write(f"forget_{what}", NOTHING) for what in ("staged", "loose", "plan")])
+        present = [each for each in mapped if each.rule.table in self._reading.tables]
+        self._tables = {each.rule.entity: each.rule.table for each in present}
+        # A table that several entities share comes when the last of them may.
+        for table in dict.fromkeys(reversed([each.rule.table for each in present])).__reversed__():
+            await self._table(table, [each for each in present if each.rule.table == table])
+        await self._tighten()
+        await self._refuse_twice()
+        if self._reading.full:
+            # Backwards, so that what refers goes before what it refers to.
+            for each in reversed(present):
+                await shelf.commit([shelf.write("plan_removals", [(each.rule.entity,)])])
+        return self.staged
+
+    async def _table(self, table: str, entities: Sequence[Mapped]) -> None:
+        for each in entities:
+            self.staged.rows[each.rule.entity] = 0
+        async for rows in self._reading.rows(table):
+            found: dict[str, list[Taken]] = {each.rule.entity: [] for each in entities}
+            unsound: list[tuple[Any, ...]] = []
+            for row in rows:
+                self._map(table, entities, row, found, unsound)
+            for each in entities:
+                await self._stage(table, each, found[each.rule.entity], unsound)
+                unsound = []
+        self._done.update(each.rule.entity for each in entities)
+
+    def _map(
+        self,
+        table: str,
+        entities: Sequence[Mapped],
+        row: Row,
+        found: dict[str, list[Taken]],
+        unsound: list[tuple[Any, ...]],
+    ) -> None:
+        for each in entities:
+            try:
+                taken = each.to_event(row.values)
+            except Invalid as error:
+                local_id = row.values.get(each.rule.id_field)
+                if row.deleted and local_id:  # that it is gone needs no sound fields
+                    found[each.rule.entity].append(Taken(row, local_id, {}))
+                    return
+                self._aside(table, row.line, f"{error.field}: {error.reason}")
+                if local_id:  # it is there, only unsound: it must not look as if it were gone
+                    unsound.append((each.rule.entity, local_id, b"", "", row.line, 0))
+                return
+            if taken is not None:
+                found[each.rule.entity].append(Taken(row, *taken))
+                return
+
+    def _aside(self, table: str, line: int, why: str) -> None:
+        self.staged.set_aside += 1
+        self.staged.remark(f"{table}:{line}: {why}. The row was set aside")
+
+    async def _stage(
+        self, table: str, each: Mapped, found: Sequence[Taken], staged: list[tuple[Any, ...]]
+    ) -> None:
+        entity, shelf = each.rule.entity, self._shelf
+        self.staged.rows[entity] += len(found)
+        names = [(entity, taken.local_id) for taken in found]
+        before: dict[str, bytes] = {} if self._first else dict(shelf.read_rows("held_rows", names))
+        missing = self._missing(each, found)
+        plan: list[tuple[Any, ...]] = []
+        loose: list[tuple[Any, ...]] = []
+        for row, local_id, fields in found:
+            school = _school(each.entity, fields)
+            if row.deleted:
+                if local_id in before and not self._reading.full:
+                    plan.append((entity, local_id, Op.DELETE.value, b"", school, "", b""))
+                continue
+            hash_ = self._hash(fields)
+            dangling = _dangling(each, fields, missing) if missing else []
+            lost = [name for name, to, _ in dangling if self._is_final(each, name, to)]
+            if lost:
+                self._count_dangling(entity)
+                self._aside(table, row.line, f"{lost[0]} refers to a record that is not there")
+                staged.append((entity, local_id, hash_, school, row.line, 0))
+                continue
+            staged.append((entity, local_id, hash_, school, row.line, 1))
+            for name, to, target_id in dangling:
+                required = int(each.entity.fields[name].required)
+                loose.append((entity, local_id, name, " ".join(to), target_id, required, row.line))
+            if before.get(local_id) != hash_:
+                op = Op.UPDATE if local_id in before else Op.CREATE
+                msg_id, body = self._event(entity, op, local_id, fields, hash_)
+                plan.append((entity, local_id, op.value, hash_, school, msg_id, body))
+        await shelf.commit(
+            [shelf.write("stage", staged), shelf.write("add_plan", plan), shelf.write("add_loose", loose)]
+        )
+
+    def _hash(self, fields: dict[str, Value]) -> bytes:
+        return hashlib.blake2b(msgpack.packb(fields), key=self._key, digest_size=HASH_BYTES).digest()
+
+    def _event(
+        self, entity: str, op: Op, local_id: str, fields: dict[str, Value], hash_: bytes
+    ) -> tuple[str, bytes]:
+        # With the read's number: a bare hash would lose the last A of A, B, A to the server's dedup.
+        id_ = f"{self._system}.{self._tokens(f'{entity}/{local_id}')}.{self._number}.{hash_.hex()}"
+        event = Event(
+            id_,
+            self._system,
+            entity,
+            op,
+            local_id,
+            fields,
+            True,
+            self._reading.observed_at_ms,
+            read=str(self._number),
+        )
+        return id_, encode_event(event)
+
+    # References
+
+    def _missing(self, each: Mapped, found: Sequence[Taken]) -> set[Target]:
+        """What the references of a batch may name and is not (yet) there."""
+        wanted: set[Target] = set()
+        for _, _, fields in found:
+            for name, several, to in each.references:
+                value = fields.get(name)
+                if value is None:
+                    continue
+                for target_id in value if several and isinstance(value, tuple) else (str(value),):
+                    targets = [(entity, target_id) for entity in to]
+                    if not any(target in self._known for target in targets):
+                        wanted.update(targets)
+        there = self._there(wanted)
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        self._known |= there
+        return wanted - there
+
+    def _there(self, wanted: Iterable[Target]) -> set[Target]:
+        names = list(wanted)
+        found: set[Target] = set()
+        for start in range(0, len(names), 500):
+            part = names[start : start + 500]
+            found.update(self._shelf.read_rows("targets", part))
+            # What this reading does not speak of is still there.
+            kept = [name for name in part if not self._reading.full or name[0] not in self._tables]
+            found.update(self._shelf.read_rows("held_targets", kept))
+        return found
+
+    def _is_final(self, each: Mapped, name: str, to: tuple[str, ...]) -> bool:
+        """A required reference to something that no later row of this reading can bring."""
+        if not each.entity.fields[name].required:
+            return False
+        return all(entity in self._done or entity not in self._tables for entity in to)
+
+    async def _tighten(self) -> None:
+        """Look once more for what references named before it came."""
+        after, shelf = 0, self._shelf
+        dangling: set[Target] = set()
+        while rows := shelf.read("loose_after", after):
+            after = rows[-1][0]
+            there = self._there({(entity, row[5]) for row in rows for entity in str(row[4]).split()})
+            bad = []
+            for _, entity, local_id, name, to, target_id, required, line in rows:
+                if any((target, target_id) in there for target in to.split()):
+                    continue
+                if (entity, local_id) not in dangling:
+                    dangling.add((entity, local_id))
+                    self._count_dangling(entity)
+                why = f"{name} refers to a record that is not there"
+                if required:
+                    bad.append((entity, local_id))
+                    self._aside(self._tables[entity], line, why)
+                else:
+                    self.staged.remark(f"{self._tables[entity]}:{line}: {why}. The rest of the row was taken")
+            await shelf.commit([shelf.write("set_aside", bad), shelf.write("unplan", bad)])
+
+    def _count_dangling(self, entity: str) -> None:
+        self.staged.dangling[entity] = self.staged.dangling.get(entity, 0) + 1
+
+    async def _refuse_twice(self) -> None:
+        """One id on two rows: the same row twice is a blemish, two different ones leave no way to choose."""
+        rows = self._shelf.read("twice", REMARKS_MAX)
+        if not rows:
+            return
+        lines = [
+            f"{self._tables[entity]}:{again}: the id of line {line} again"
+            for entity, _, line, again, differs in rows
+            if differs
+        ]
+        if lines:
+            raise Refused(
+                [f"{line}, with other content (expected one row for an id)" for line in lines],
+                code="duplicate-id",
+            )
+        for entity, _, line, again, _ in rows:
+            self.staged.remark(f"{self._tables[entity]}:{again}: the same row as line {line}")
+        await self._shelf.commit([self._shelf.write("unplan_twice", NOTHING)])
+
+
+def _dangling(
+    each: Mapped, fields: dict[str, Value], missing: set[Target]
+) -> list[tuple[str, tuple[str, ...], str]]:
+    """The references of a row that name nothing: (field, entities it may name, id)."""
+    found = []
+    for name, several, to in each.references:
+        value = fields.get(name)
+        if value is None:
+            continue
+        for target_id in value if several and isinstance(value, tuple) else (str(value),):
+            if all((entity, target_id) in missing for entity in to):
+                found.append((name, to, target_id))
+    return found
+
+
+def _school(entity: EntityRule, fields: dict[str, Value]) -> str:
+    value = fields.get(entity.partition) if entity.partition else None
+    if isinstance(value, tuple):
+        return value[0] if value else ""
+    return str(value) if value else ""

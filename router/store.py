@@ -1,0 +1,111 @@
+"""The SQLite index: records, crosswalk, ledgers, work lists, outbox. Queries stand in store.sql by name.
+
+It is an index of the streams plus the work in hand. Nothing but the router opens it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bus.codec import decode_record, decode_seen
+from bus.errors import YellowbusError
+from bus.messages import Record
+from bus.port import Message
+from router.database import Database, Write, with_rows
+
+SCHEMA: Final = 1
+READ_ROWS_MAX: Final = 500
+
+
+def named_queries(path: Path) -> dict[str, str]:
+    """The statements of an SQL file: each begins with a line `-- name` or `-- name: what it is for`."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in path.read_text().splitlines():
+        name, _, _ = line.removeprefix("-- ").partition(":")
+        if line.startswith("-- ") and name.isidentifier():
+            lines = found.setdefault(name, [])
+        else:
+            lines.append(line)
+    return {name: "\n".join(text).strip().removesuffix(";") for name, text in found.items()}
+
+
+QUERIES: Final = named_queries(Path(__file__).with_name("store.sql"))
+
+
+class Store:
+    """What the router knows, in the words of its steps. Writes are values (`Write`) that a step gathers and
+    commits at once.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        found = self._database.read("SELECT name, value FROM position")
+        self._positions: dict[str, int] = {str(name): int(value) for name, value in found}
+        newer = self._positions.get("schema", SCHEMA)
+        if newer > SCHEMA:
+            raise YellowbusError(
+                f"index: schema {newer}, this yellowbus knows {SCHEMA}. Start the newer version again, or"
+                " make the index anew: yellowbus rebuild",
+                runbook="index-refused",
+            )
+
+    async def commit(self, writes: Iterable[Write]) -> None:
+        """Make these writes one transaction, on disk on return."""
+        wanted = [write for write in writes if write.rows]
+        if not wanted:
+            return
+        await self._database.write(wanted)
+        for write in wanted:
+            if write.sql == QUERIES["save_positions"]:
+                for name, value in write.rows:
+                    self._positions[name] = max(value, self._positions.get(name, 0))
+
+    def write(self, query: str, rows: Sequence[tuple[Any, ...]]) -> Write:
+        """A write by the name of its query."""
+        return Write(QUERIES[query], rows)
+
+    def read(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """A small read by the name of its query."""
+        return self._database.read(QUERIES[query], parameters)
+
+    def read_rows(
+        self, query: str, rows: Sequence[tuple[Any, ...]], *parameters: object
+    ) -> list[tuple[Any, ...]]:
+        """A read of many keys."""
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(rows), READ_ROWS_MAX):
+            part = rows[start : start + READ_ROWS_MAX]
+            sql = with_rows(QUERIES[query], len(part[0]), len(part))
+            found += self._database.read(sql, [value for row in part for value in row] + list(parameters))
+        return found
+
+    def position(self, name: str) -> int:
+        """How far the index is: `events` and `changes` (stream sequences), `epoch`; 0 when it never was."""
+        return self._positions.get(name, 0)
+
+    def records(self, keys: Sequence[str]) -> dict[str, Record]:
+        """The records of these keys; a key without one is not in it."""
+        found: dict[str, Record] = {}
+        for key, seq, body, seen in self.read_rows("load_records", [(key,) for key in keys]):
+            record = decode_record(body, seq)
+            found[key] = record if seen is None else record._replace(seen=decode_seen(seen))
+        return found
+
+    def links(self, wanted: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+        """The keys of (system, entity, local_id); one that is not linked is not in it."""
+        return {
+            (system, entity, local_id): key
+            for system, entity, local_id, key in self.read_rows("load_links", wanted)
+        }
+
+    def own_ids(self, destination: str, keys: Sequence[str]) -> Mapping[str, str]:
+        """The ids that a destination has of its own for these records."""
+        return dict(self.read_rows("own_ids", [(key,) for key in keys], destination))
+
+    def outbox(self) -> list[tuple[int, Message]]:
+        """All that was committed and may not be on the bus yet, in order."""
+        rows = self._database.read("SELECT id, subject, msg_id, body, traceparent FROM outbox ORDER BY id")
+        return [
+            (id_, Message(subject, body, msg_id, None, trace)) for id_, subject, msg_id, body, trace in rows
+        ]

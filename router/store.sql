@@ -1,0 +1,139 @@
+-- The index: what the streams say, findable, plus the work in hand. `yellowbus rebuild` makes it again.
+
+-- schema
+CREATE TABLE IF NOT EXISTS record (         -- the newest change of each record, as CHANGES has it
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    rev INTEGER NOT NULL,
+    seq INTEGER NOT NULL,                   -- its sequence on CHANGES
+    body BLOB NOT NULL,
+    seen BLOB                               -- what systems said since, where that made no change
+);
+CREATE TABLE IF NOT EXISTS link (           -- the crosswalk: a system's own id -> key
+    system TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (system, entity, local_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger (         -- what each destination holds
+    destination TEXT NOT NULL,
+    key TEXT NOT NULL,
+    rev INTEGER NOT NULL,                   -- settled up to this rev
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,                   -- the version it holds
+    hash TEXT NOT NULL,                     -- of the content it holds; '' when it holds nothing
+    local_id TEXT NOT NULL,
+    PRIMARY KEY (destination, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, first marked first
+    id INTEGER PRIMARY KEY,
+    destination TEXT NOT NULL,
+    key TEXT NOT NULL,
+    rev INTEGER NOT NULL,
+    since_ms INTEGER NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    not_before_ms INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    UNIQUE (destination, key)
+);
+CREATE TABLE IF NOT EXISTS outbox (         -- decided and committed, not yet known to be on the bus
+    id INTEGER PRIMARY KEY,
+    subject TEXT NOT NULL,
+    msg_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    traceparent TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS position (       -- 'events', 'changes', 'epoch', 'schema'
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS setback (        -- starts in which handling this event raised
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    PRIMARY KEY (stream, seq)
+) WITHOUT ROWID;
+
+-- save_records: a record's newest change; what was seen since starts anew
+INSERT INTO record (key, rev, seq, body) VALUES {rows}
+ON CONFLICT (key) DO UPDATE SET rev = excluded.rev, seq = excluded.seq, body = excluded.body, seen = NULL
+WHERE excluded.seq > seq;
+
+-- save_seen: what systems said of a record, where it made no change
+WITH said (key, seen) AS (VALUES {rows})
+UPDATE record SET seen = said.seen FROM said WHERE record.key = said.key;
+
+-- save_links
+INSERT INTO link (system, entity, local_id, key) VALUES {rows}
+ON CONFLICT DO UPDATE SET key = excluded.key;
+
+-- save_positions
+INSERT INTO position (name, value) VALUES {rows}
+ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value);
+
+-- mark: put records on work lists; one that is settled up to that rev already is not marked
+WITH marked (destination, key, rev, since_ms) AS (VALUES {rows})
+INSERT INTO work (destination, key, rev, since_ms)
+SELECT m.destination, m.key, m.rev, m.since_ms FROM marked m
+LEFT JOIN ledger l ON l.destination = m.destination AND l.key = m.key
+WHERE l.rev IS NULL OR l.rev < m.rev
+ON CONFLICT (destination, key) DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
+
+-- save_ledger
+INSERT INTO ledger (destination, key, rev, epoch, seq, hash, local_id) VALUES {rows}
+ON CONFLICT (destination, key) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
+    hash = excluded.hash, local_id = excluded.local_id;
+
+-- settle_work: take records off the list, unless they were marked again with a newer rev meanwhile
+WITH done (id, rev) AS (VALUES {rows})
+DELETE FROM work WHERE id IN (SELECT w.id FROM done d JOIN work w ON w.id = d.id WHERE w.rev <= d.rev);
+
+-- postpone_work
+WITH later (id, attempt, not_before_ms, reason) AS (VALUES {rows})
+UPDATE work SET attempt = later.attempt, not_before_ms = later.not_before_ms, reason = later.reason
+FROM later WHERE work.id = later.id;
+
+-- save_outbox
+INSERT INTO outbox (id, subject, msg_id, body, traceparent) VALUES {rows};
+
+-- clear_outbox
+DELETE FROM outbox WHERE id IN (VALUES {rows});
+
+-- save_setback
+INSERT INTO setback (stream, seq, starts) VALUES {rows}
+ON CONFLICT DO UPDATE SET starts = starts + 1;
+
+-- load_records
+WITH wanted (key) AS (VALUES {rows})
+SELECT r.key, r.seq, r.body, r.seen FROM wanted w JOIN record r ON r.key = w.key;
+
+-- load_links
+WITH wanted (system, entity, local_id) AS (VALUES {rows})
+SELECT l.system, l.entity, l.local_id, l.key FROM wanted w
+JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.local_id;
+
+-- claim_work: what a worker may take now: due, and the index has the change that marked it
+SELECT w.id, w.key, w.rev, w.attempt, w.since_ms,
+       l.rev, l.epoch, l.seq, l.hash, l.local_id
+FROM work w JOIN record r ON r.key = w.key
+LEFT JOIN ledger l ON l.destination = w.destination AND l.key = w.key
+WHERE w.destination = ? AND w.not_before_ms <= ? AND r.rev >= w.rev
+ORDER BY w.id LIMIT ?;
+
+-- next_due: when the first postponed record of a work list is due
+SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > ?;
+
+-- own_ids: the ids that a destination has of its own for records
+WITH wanted (key) AS (VALUES {rows})
+SELECT l.key, l.local_id FROM wanted w JOIN ledger l ON l.key = w.key
+WHERE l.destination = ? AND l.local_id <> '';
+
+-- work_counts: by destination: all, of these retrying, since when the oldest
+SELECT destination, count(*), sum(attempt > 0), min(since_ms) FROM work GROUP BY destination;
+
+-- setbacks: starts in which handling this message raised
+SELECT starts FROM setback WHERE stream = ? AND seq = ?;
+
+-- any_own_id
+SELECT 1 FROM ledger WHERE destination = ? AND local_id <> '' LIMIT 1;
