@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from bus.errors import ConfigError
@@ -23,9 +24,9 @@ def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[Dist
     systems, wrong_systems = compile_systems(folder, entities, names)
     problems = [*folder.problems, *wrong_entities, *wrong_systems, *_nothing(folder)]
     district = folder.district
-    if district and district.says:
+    if district.says:
         problems += _wrong_zone(district, district.says)
-    if problems or not district or not district.says:
+    if problems or not district.says:
         return None, sorted(set(problems))
     key, wrong_key = _key(district, district.says, state, make=make_key)
     if wrong_key:
@@ -88,6 +89,6 @@ def _district(
 
 def _digest(folder: Folder, key: bytes) -> str:
     """Of everything as read, secrets included, so keyed: it goes into logs and tells nothing."""
-    files = [one.document for one in (folder.district, *folder.entities, *folder.systems) if one]
-    said = json.dumps([(document.file, document.data) for document in files], sort_keys=True)
+    written: list[Written[Any]] = [folder.district, *folder.entities, *folder.systems]
+    said = json.dumps([(one.document.file, one.document.data) for one in written], sort_keys=True)
     return hashlib.blake2b(said.encode(), key=key[: hashlib.blake2b.MAX_KEY_SIZE], digest_size=16).hexdigest()

@@ -35,8 +35,7 @@ def compile_entities(folder: Folder, systems: tuple[str, ...]) -> tuple[dict[str
 
 def entity_names(folder: Folder) -> tuple[str, ...]:
     """What entities there are, those with mistakes included: a reference to one is no second mistake."""
-    found = [one.document.data for one in folder.entities]
-    return tuple(str(data["entity"]) for data in found if isinstance(data, dict) and "entity" in data)
+    return tuple(one.name("entity") for one in folder.entities)
 
 
 def _rule(says: EntityFile) -> EntityRule:

@@ -25,13 +25,19 @@ class Written(Generic[M]):
     document: Document
     says: M | None
 
+    def name(self, key: str) -> str:
+        """What it names itself under this key; of a file that does not get that far, the file's name."""
+        data = self.document.data
+        named = data.get(key) if isinstance(data, dict) else None
+        return named if isinstance(named, str) else Path(self.document.file).stem
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """All files of a configuration, and what is wrong with each on its own."""
 
     name: str
-    district: Written[DistrictFile] | None
+    district: Written[DistrictFile]
     entities: tuple[Written[EntityFile], ...]
     systems: tuple[Written[SystemFile], ...]
     problems: list[Problem] = field(default_factory=list)
@@ -42,22 +48,22 @@ def read_folder(surrounding: Surrounding) -> Folder:
     folder = surrounding.folder
     problems: list[Problem] = []
 
-    def written(path: Path, model: type[M]) -> Written[M] | None:
+    def written(path: Path, model: type[M]) -> Written[M]:
         try:
             document = positions.read(path.read_bytes(), str(path))
         except Unreadable as error:
             problems.append(error.problem)
-            return None
+            return Written(document=Document(file=str(path), data=None), says=None)
         except OSError as error:
             problems.append(Problem(str(path), 1, 1, f"cannot be read: {error.strerror}"))
-            return None
+            return Written(document=Document(file=str(path), data=None), says=None)
         document, missing = substitute(document, surrounding)
         says, wrong = validate(model, document, document.data)
         problems.extend(missing + wrong)
         return Written(document=document, says=says)
 
     def each(paths: list[Path], model: type[M]) -> tuple[Written[M], ...]:
-        return tuple(found for path in paths if (found := written(path, model)))
+        return tuple(written(path, model) for path in paths)
 
     return Folder(
         name=str(folder),

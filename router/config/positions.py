@@ -55,12 +55,15 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One file as read: plain values, and where each stands."""
+    """One file as read: plain values, and where each stands. `hidden`: secrets among them, and the `${...}`
+    to show in their stead.
+    """
 
     file: str
     data: object
     places: Mapping[Path, Place] = field(default_factory=dict)
     keys: Mapping[Path, Place] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Where a value stands (or its key); of a value that is not there, where it is missing."""
@@ -72,6 +75,9 @@ class Document:
         return Place(1, 1)
 
     def problem(self, path: Path, text: str, *, key: bool = False) -> Problem:
+        """What is wrong with the value there (or its key), without its secrets."""
+        for secret, shown in self.hidden.items():
+            text = text.replace(secret, shown)
         return Problem(self.file, *self.place(path, key=key), text)
 
 

@@ -1,5 +1,6 @@
 """`${...}` in values: secrets from files and the environment, and the state folder."""
 
+import dataclasses
 import os
 import re
 from collections.abc import Mapping
@@ -26,6 +27,13 @@ class Surrounding:
 def substitute(document: Document, surrounding: Surrounding) -> tuple[Document, list[Problem]]:
     """The document with every `${...}` in its values replaced. What is missing becomes a problem."""
     problems: list[Problem] = []
+    hidden: dict[str, str] = {}
+
+    def found(match: re.Match[str]) -> str:
+        value = _value(match[1], surrounding)
+        if value and not match[1].startswith("state"):
+            hidden[value] = match[0]
+        return value
 
     def replaced(value: object, path: positions.Path) -> object:
         if isinstance(value, dict):
@@ -35,13 +43,13 @@ def substitute(document: Document, surrounding: Surrounding) -> tuple[Document, 
         if not isinstance(value, str) or "${" not in value:
             return value
         try:
-            return _REFERENCE.sub(lambda found: _value(found[1], surrounding), value)
+            return _REFERENCE.sub(found, value)
         except LookupError as missing:
             problems.append(document.problem(path, str(missing.args[0])))
             return value
 
     data = replaced(document.data, ())
-    return Document(file=document.file, data=data, places=document.places, keys=document.keys), problems
+    return dataclasses.replace(document, data=data, hidden=hidden), problems
 
 
 def _value(reference: str, surrounding: Surrounding) -> str:

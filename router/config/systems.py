@@ -29,8 +29,7 @@ RESERVED: Final = ("operator", "yellowbus", "intake")
 
 def system_names(folder: Folder) -> tuple[str, ...]:
     """What systems there are, those with mistakes included: naming one of them is no second mistake."""
-    found = [one.document.data for one in folder.systems]
-    return tuple(str(data["system"]) for data in found if isinstance(data, dict) and "system" in data)
+    return tuple(one.name("system") for one in folder.systems)
 
 
 def compile_systems(
@@ -250,10 +249,7 @@ class _System:
         for name in used_fields(term):
             field = entity.fields.get(name)
             if absent and field and field.class_ == "sensitive":
-                text = (
-                    f'"{name}" is sensitive. destination: needs {" and ".join(f"{key}:" for key in absent)}'
-                )
-                self._wrong(path, text)
+                self._wrong(path, f'"{name}" is sensitive. destination: needs {absent}')
 
 
 def _after_in_a_circle(folder: Folder) -> Iterator[Problem]:

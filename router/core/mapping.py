@@ -144,7 +144,7 @@ def _computed(term: Term, program: Program, field: FieldRule, zone: tzinfo) -> C
 
 def _typed(term: Term, field: FieldRule, value: object, zone: tzinfo) -> Value:
     try:
-        if isinstance(value, str) and term.normalize:
+        if isinstance(value, str) and term.normalize and value.strip():
             return _normalized(term.normalize, parser(field.type, zone))(value)
         return coerce(field.type, value, zone)
     except ValueError:
