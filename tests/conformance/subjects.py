@@ -9,7 +9,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from adapters import sql
+import pytest
+from conformance.scim_server import TOKEN, accounts
+
+from adapters import scim, sql
 from bus.adapter import Delivery, Destination, EntityShape, Surroundings
 from bus.messages import Fields, Op, Value, Version
 
@@ -23,8 +26,9 @@ class Subject(ABC):
     """A field that takes any text."""
     compares_versions: ClassVar[bool]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, request: pytest.FixtureRequest) -> None:
         self.folder = folder
+        self.request = request
 
     @abstractmethod
     def make(self) -> Destination:
@@ -146,3 +150,72 @@ class Sql(Subject):
             return [dict(row) for row in connection.execute(query, parameters)]
         finally:
             connection.close()
+
+
+class Scim(Subject):
+    """The scim2-server of this session, a tenant of its own in it."""
+
+    shape = EntityShape(
+        "student",
+        "Users",
+        "userName",
+        (
+            ("userName", "text"),
+            ("name.givenName", "text"),
+            ("name.familyName", "text"),
+            ("displayName", "text"),
+            ("emails.work", "text"),
+            ("active", "boolean"),
+            ("userType", "text"),
+            ("enterprise.employeeNumber", "text"),
+        ),
+    )
+    text_field = "displayName"
+    compares_versions = False
+
+    @property
+    def url(self) -> str:
+        return f"{self.request.getfixturevalue('scim_url')}/{self.folder.name}"
+
+    def make(self, url: str = "", token: str = TOKEN, **settings: Any) -> scim.Destination:
+        given = scim.Settings.model_validate({"url": url or self.url, "token": token, **settings})
+        return scim.Destination(given, self.surroundings())
+
+    def make_unreachable(self) -> scim.Destination:
+        return self.make("http://127.0.0.1:9")  # the discard port: nobody listens
+
+    def make_refused(self) -> scim.Destination:
+        return self.make(token="yesterdays-token")
+
+    def fields(self, id_: str, text: str = "Ada") -> dict[str, Value]:
+        return {
+            "userName": f"user{id_}",
+            "name.givenName": "Ada",
+            "name.familyName": "Lovelace",
+            "displayName": text,
+            "emails.work": f"user{id_}@school.example",
+            "active": True,
+            "userType": "Student",
+            "enterprise.employeeNumber": f"E{id_}",
+        }
+
+    def bad_fields(self, id_: str) -> dict[str, Value]:
+        return {**self.fields(id_), "userName": None}
+
+    async def look(self, id_: str) -> dict[str, Value] | None:
+        found = await asyncio.to_thread(accounts, self.url, id_)
+        if not found or found[0].get("active") is False:
+            return None
+        [account] = found
+        enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+        emails = {email["type"]: email["value"] for email in account.get("emails", ())}
+        return {
+            "userName": account.get("userName"),
+            "name.givenName": account.get("name", {}).get("givenName"),
+            "name.familyName": account.get("name", {}).get("familyName"),
+            "displayName": account.get("displayName"),
+            "emails.work": emails.get("work"),
+            "active": account.get("active"),
+            "userType": account.get("userType"),
+            "enterprise.employeeNumber": account.get(enterprise, {}).get("employeeNumber"),
+        }

@@ -1,17 +1,18 @@
 """The laws that every destination keeps. See `subjects.py` to add one."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance.subjects import Sql, Subject
+from conformance.subjects import Scim, Sql, Subject
 
 from bus.adapter import Destination
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
 
-SUBJECTS: list[Callable[[Path], Subject]] = [
+SUBJECTS: list[type[Subject]] = [
     Sql,
+    Scim,
 ]
 
 PLANES = "".join(chr(plane << 16 | 0xF0) for plane in range(17)) + "e\u0301 \u202e \ufeff 👩‍👩‍👧"
@@ -20,7 +21,7 @@ MEGABYTE = "é" * (1 << 19)
 
 @pytest.fixture(params=SUBJECTS, ids=lambda kind: kind.__name__.lower())
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
-    return request.param(tmp_path)
+    return request.param(tmp_path, request)
 
 
 @pytest.fixture

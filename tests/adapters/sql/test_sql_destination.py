@@ -16,8 +16,8 @@ from bus.messages import Op, Outcome
 
 
 @pytest.fixture
-def subject(tmp_path: Path) -> Sql:
-    return Sql(tmp_path)
+def subject(tmp_path: Path, request: pytest.FixtureRequest) -> Sql:
+    return Sql(tmp_path, request)
 
 
 @pytest.fixture

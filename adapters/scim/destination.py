@@ -1,0 +1,322 @@
+"""One account at a time: find it, compare it, write what differs; many at a time, up to `concurrent`.
+
+SCIM cannot compare our versions, so nothing is ever SUPERSEDED here; If-Match keeps a write from going over
+what somebody else wrote since we looked. A record that is there is an account that is switched on: unless
+the mapping has `active`, a delivery sets it, so that who comes back after a deactivation can sign in.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from adapters.scim.attributes import (
+    ACTIVE,
+    EXTERNAL_ID,
+    USER_NAME,
+    Attribute,
+    Json,
+    Refused,
+    attribute,
+    differing,
+    get,
+    look,
+    operations,
+    value_for,
+    written,
+)
+from adapters.scim.wire import Answer, Lost, Wire
+from bus import adapter
+from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
+from bus.errors import ConfigError, Unavailable
+from bus.messages import Op, Outcome
+
+Values = Mapping[Attribute, str | bool | None]
+
+TAKEN = "userName is taken by another account"
+
+_SYSTEM_WIDE = frozenset({401, 403, 429, 503})
+"""Statuses that say nothing about one account: the rest of the batch is not tried."""
+
+
+class Settings(adapter.Settings):
+    """`url`: the service's base, what comes before `/Users`. `concurrent`: accounts at a time. `verify`: of
+    the TLS certificate: true, false, or a file with the authorities to trust.
+    """
+
+    url: str = Field(pattern=r"^https?://[^/]+")
+    token: SecretStr | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+    concurrent: int = Field(default=8, ge=1, le=64)
+    verify: bool | Path = True
+
+
+class Destination:
+    """A SCIM service that is told."""
+
+    batch_records_max: ClassVar[int] = 100
+
+    def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
+        """Raises ConfigError for a resource other than Users, or a field that no account has."""
+        self._system = surroundings.system
+        self._url = settings.url
+        self._now_ms = surroundings.now_ms
+        self._attributes = {shape.entity: _attributes(shape, self._system) for shape in surroundings.entities}
+        self._wire = Wire(
+            settings.url,
+            settings.token.get_secret_value() if settings.token else "",
+            settings.timeout_s,
+            settings.concurrent,
+            _trust(settings.verify, self._system),
+        )
+        self._turns = asyncio.Semaphore(settings.concurrent)
+        self._probed = False
+
+    async def check(self) -> None:
+        """Does the service answer, does it take our token, can it do what we need?
+
+        Raises Unavailable or ConfigError.
+        """
+        try:
+            config = await self._wire.probe()
+            await self._wire.find(EXTERNAL_ID.name, "yellowbus-check")
+        except Answer as answer:
+            if answer.status == 404:
+                raise ConfigError(
+                    f"{self._system}: {self._url}/Users: 404. See the url in the settings"
+                ) from answer
+            raise self._unavailable(answer) from answer
+        except Lost as lost:
+            raise self._unavailable(lost) from lost
+        if get(get(config, "filter"), "supported") is False:
+            raise ConfigError(f"{self._system}: {self._url}: cannot filter, so no account can be found there")
+
+    async def apply(self, batch: Sequence[Delivery]) -> Sequence[Receipt]:
+        """Bring each account up to date. Raises Unavailable if none could be."""
+        await self._probe()
+        results = await self._all(batch)
+        if any(isinstance(result, Receipt) and result.outcome is Outcome.DELIVERED for result in results):
+            # Somebody in this batch may have let go of the name.
+            for n, result in enumerate(results):
+                if isinstance(result, Receipt) and result.reason == TAKEN:
+                    results[n] = await self._one(batch[n])
+
+        down = [result for result in results if isinstance(result, Unavailable)]
+        if len(down) == len(results) and down:
+            raise down[0]
+        return [
+            _retrying(delivery, result) if isinstance(result, Unavailable) else result
+            for delivery, result in zip(batch, results, strict=True)
+        ]
+
+    async def close(self) -> None:
+        """Let go of the connections. Twice is fine."""
+        await self._wire.close()
+
+    # -- a batch ------------------------------------------------------------------------------------------
+
+    async def _probe(self) -> None:
+        if self._probed:
+            return
+        try:
+            await self._wire.probe()
+        except (Answer, Lost) as error:
+            raise self._unavailable(error) from error
+        self._probed = True
+
+    async def _all(self, batch: Sequence[Delivery]) -> list[Receipt | Unavailable]:
+        """Each record's receipt, or why there is none. Once the service as a whole is down, none is tried."""
+        down: list[Unavailable] = []
+
+        async def in_turn(delivery: Delivery) -> Receipt | Unavailable:
+            async with self._turns:
+                if down:
+                    return down[0]
+                result = await self._one(delivery)
+                if isinstance(result, Unavailable) and _is_system_wide(result):
+                    down.append(result)
+                return result
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(in_turn(delivery)) for delivery in batch]
+        return [task.result() for task in tasks]
+
+    async def _one(self, delivery: Delivery) -> Receipt | Unavailable:
+        try:
+            return await self._deliver(delivery)
+        except Refused as refused:
+            return Receipt(delivery.key, Outcome.FAILED, str(refused), delivery.local_id)
+        except Unavailable as unavailable:
+            return unavailable
+
+    # -- one account --------------------------------------------------------------------------------------
+
+    async def _deliver(self, delivery: Delivery) -> Receipt:
+        """Look, compare, write; and once more from the look if the account was not as it seemed (404, 409,
+        412), or if the answer to a write was lost. Raises Refused or Unavailable.
+        """
+        try:
+            return await self._reconcile(delivery)
+        except Answer as answer:
+            if answer.status not in (404, 409, 412):
+                return self._no(delivery, answer)
+            was_written = False
+        except Lost as lost:
+            if not lost.sent:
+                raise self._unavailable(lost) from lost
+            was_written = True
+        try:
+            receipt = await self._reconcile(delivery)
+        except Answer as answer:
+            return self._no(delivery, answer)
+        except Lost as lost:
+            raise self._unavailable(lost) from lost
+        if was_written and receipt.outcome is Outcome.UNCHANGED:
+            return receipt._replace(outcome=Outcome.DELIVERED)
+        return receipt
+
+    async def _reconcile(self, delivery: Delivery) -> Receipt:
+        if delivery.op is Op.DELETE:
+            return await self._remove(delivery)
+        wanted = self._wanted(delivery)
+        account = await self._find(delivery, str(wanted.get(USER_NAME) or ""))
+        if account is None:
+            account = await self._wire.create(written({}, wanted))
+            return _receipt(delivery, Outcome.DELIVERED, account)
+        return await self._update(delivery, account, differing(account, wanted))
+
+    async def _remove(self, delivery: Delivery) -> Receipt:
+        account = await self._find(delivery)
+        if account is None:
+            return Receipt(delivery.key, Outcome.UNCHANGED, "", delivery.local_id)
+        if delivery.deactivate:
+            return await self._update(delivery, account, differing(account, {ACTIVE: False}))
+        await self._wire.delete(account)
+        return _receipt(delivery, Outcome.DELIVERED, account)
+
+    async def _update(self, delivery: Delivery, account: Json, values: Values) -> Receipt:
+        if not values:
+            return _receipt(delivery, Outcome.UNCHANGED, account)
+        await self._wire.update(account, operations(account, values), written(account, values))
+        return _receipt(delivery, Outcome.DELIVERED, account)
+
+    def _wanted(self, delivery: Delivery) -> Values:
+        attributes = self._attributes[delivery.entity]
+        unmapped = delivery.fields.keys() - attributes.keys()
+        if unmapped:
+            raise Refused(f"no attribute is mapped for {', '.join(sorted(unmapped))}")
+        wanted: dict[Attribute, str | bool | None] = {EXTERNAL_ID: delivery.id}
+        for field, value in delivery.fields.items():
+            place = attributes[field]
+            if place is not None:
+                wanted[place] = value_for(place, value)
+        if ACTIVE not in wanted and not any(place == ACTIVE for place in attributes.values()):
+            wanted[ACTIVE] = True
+        return wanted
+
+    async def _find(self, delivery: Delivery, user_name: str = "") -> Json | None:
+        """The record's account: by the service's id, by ours, by its name if nobody else has it."""
+        if delivery.local_id:
+            try:
+                return self._ours(delivery, await self._wire.get(delivery.local_id))
+            except Answer as answer:
+                if answer.status != 404:
+                    raise
+        found = await self._wire.find(EXTERNAL_ID.name, delivery.id)
+        ours = [account for account in found if look(account, EXTERNAL_ID) == delivery.id]
+        if len(ours) > 1:
+            raise Refused(f"externalId is ambiguous: {len(ours)} accounts have it. Merge them there")
+        if found and not ours:
+            raise Refused("externalId: the service answers a filter with other accounts")
+        if ours or not user_name:
+            return ours[0] if ours else None
+
+        named = await self._wire.find(USER_NAME.name, user_name)
+        if len(named) > 1:
+            raise Refused(f"userName is ambiguous: {len(named)} accounts have it. Merge them there")
+        return self._ours(delivery, named[0], TAKEN) if named else None
+
+    def _ours(self, delivery: Delivery, account: Json, otherwise: str = "") -> Json:
+        external_id = look(account, EXTERNAL_ID)
+        if external_id and external_id != delivery.id:
+            raise Refused(otherwise or "its account there has the externalId of another record now")
+        return account
+
+    # -- answers ------------------------------------------------------------------------------------------
+
+    def _no(self, delivery: Delivery, answer: Answer) -> Receipt:
+        """What an answer means for this record. Raises Unavailable if it is not about the record."""
+        if answer.status == 412:
+            reason = "412: somebody else keeps changing this account"
+            return Receipt(delivery.key, Outcome.RETRYING, reason, delivery.local_id)
+        if answer.status == 404:
+            reason = "404: the account went while it was written"
+            return Receipt(delivery.key, Outcome.RETRYING, reason, delivery.local_id)
+        if answer.status in (400, 409, 413, 422):
+            # The detail may hold values: only names that we know are taken from it.
+            names = [field for field in delivery.fields if field.split(".")[0] in answer.detail]
+            what = f"{answer.status} {_known(answer.scim_type)}".strip()
+            reason = f"{what}: {', '.join(names)}" if names else what
+            if answer.status == 409 and answer.scim_type in ("", "uniqueness"):
+                reason = f"{reason}: another account has one of its unique attributes"
+            return Receipt(delivery.key, Outcome.FAILED, reason, delivery.local_id)
+        raise self._unavailable(answer) from answer
+
+    def _unavailable(self, error: Answer | Lost) -> Unavailable:
+        where = f"{self._system}: {self._url}"
+        if isinstance(error, Lost):
+            result = Unavailable(
+                f"{where}: no answer ({error}). Is the service up?", runbook="scim-unavailable"
+            )
+        elif error.status in (401, 403):
+            result = Unavailable(f"{where}: {error.status}: the token was refused", runbook="token-refused")
+        else:
+            result = Unavailable(
+                f"{where}: {error.status} (a success expected). See the service's own log",
+                retry_after_s=error.retry_after_s(self._now_ms()),
+                runbook="scim-unavailable",
+            )
+        result.__cause__ = error
+        return result
+
+
+def _attributes(shape: EntityShape, system: str) -> dict[str, Attribute | None]:
+    """Where each field goes; None for the one that names the record there, which goes nowhere."""
+    where = f"{system}: {shape.entity}"
+    if shape.table.lower() not in ("", "users"):
+        raise ConfigError(f"{where}: {shape.table} is no resource that can be told (Users expected)")
+    fields = [field for field, _ in shape.fields]
+    return {
+        field: None if field == shape.id_field and field in ("id", "externalId") else attribute(field, where)
+        for field in fields
+    }
+
+
+def _trust(verify: bool | Path, system: str) -> ssl.SSLContext | bool:
+    if isinstance(verify, bool):
+        return verify
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:
+        raise ConfigError(f"{system}: settings.verify: {verify}: {error.strerror or error}") from None
+
+
+def _is_system_wide(unavailable: Unavailable) -> bool:
+    cause = unavailable.__cause__
+    return isinstance(cause, Lost) or (isinstance(cause, Answer) and cause.status in _SYSTEM_WIDE)
+
+
+def _known(scim_type: str) -> str:
+    """A scimType is a word of RFC 7644 section 3.12; anything else could be anything."""
+    return scim_type if scim_type.isalpha() and len(scim_type) <= 20 else ""
+
+
+def _receipt(delivery: Delivery, outcome: Outcome, account: Json) -> Receipt:
+    return Receipt(delivery.key, outcome, "", str(get(account, "id") or delivery.local_id))
+
+
+def _retrying(delivery: Delivery, why: Unavailable) -> Receipt:
+    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s)

@@ -1,0 +1,3 @@
+"""The real systems that destinations are held against."""
+
+from conformance.scim_server import scim_url  # noqa: F401
