@@ -1,0 +1,103 @@
+"""The zip that a destination writes: everything it holds, or what one batch changed."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from . import manifest
+from .cells import roles_of
+from .held import Cells, Holdings
+from .tables import TABLES
+from .writing import zip_at
+
+Headers = Mapping[str, Sequence[str]]
+SYSTEM: Final = "yellowbus"
+_LARGE_ROWS: Final = 1_000_000
+
+
+class Change(NamedTuple):
+    """What a delivery does to a row. `place` is where it stands in its batch. Cells are JSON, or None."""
+
+    place: int
+    table: str
+    id: str
+    version: int
+    before: str | None
+    after: str | None
+
+    @property
+    def visible(self) -> bool:
+        """Not only a newer version of the same."""
+        return self.before != self.after
+
+    @property
+    def grown(self) -> int:
+        return (self.after is not None) - (self.before is not None)
+
+
+def write(
+    path: Path,
+    held: Holdings,
+    changes: Sequence[Change] | None,
+    *,
+    version: str,
+    headers: Headers,
+    now_ms: int,
+) -> None:
+    """Put the zip in place: a bulk of all that is held, or (with `changes`) a delta. Raises OSError."""
+    kind = manifest.BULK if changes is None else manifest.DELTA
+    tables = set(held.counts()) if changes is None else {change.table for change in changes}
+    derived = version == "1.2" and "users" in tables and "roles" not in tables
+    if derived:
+        tables.add("roles")
+    large = max(held.counts().values(), default=0) > _LARGE_ROWS
+    with zip_at(path, now_ms, large=large) as sink:
+        sink.add(manifest.FILE, manifest.rows_of(version, dict.fromkeys(tables, kind), system=SYSTEM))
+        for table in TABLES[version]:
+            if table not in tables:
+                continue
+            if changes is None:
+                rows = _bulk(held, table, derived=derived and table == "roles")
+            else:
+                rows = _delta(changes, table, now_ms, derived=derived and table == "roles")
+            sink.add(f"{table}.csv", _lines(headers[table], rows))
+
+
+def _lines(header: Sequence[str], rows: Iterable[Cells]) -> Iterator[Sequence[str]]:
+    yield header
+    for cells in rows:
+        yield [cells.get(column, "") for column in header]
+
+
+def _bulk(held: Holdings, table: str, *, derived: bool) -> Iterator[Cells]:
+    if not derived:
+        yield from (cells for _, cells in held.scan(table))
+        return
+    for _, user in held.scan("users"):
+        yield from roles_of(user).values()
+
+
+def _delta(changes: Sequence[Change], table: str, now_ms: int, *, derived: bool) -> Iterator[Cells]:
+    date = (
+        datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+    for change in changes:
+        if change.table != ("users" if derived else table):
+            continue
+        before, after = _parsed(change.before), _parsed(change.after)
+        if derived:
+            old, new = (roles_of(before) if before else {}), (roles_of(after) if after else {})
+        else:
+            old, new = ({change.id: before} if before else {}), ({change.id: after} if after else {})
+        for id_, cells in new.items():
+            if old.get(id_) != cells:
+                yield {**cells, "status": "active", "dateLastModified": date}
+        for id_ in old.keys() - new.keys():
+            yield {**old[id_], "status": "tobedeleted", "dateLastModified": date}
+
+
+def _parsed(cells: str | None) -> dict[str, str] | None:
+    found: dict[str, str] | None = json.loads(cells) if cells else None
+    return found

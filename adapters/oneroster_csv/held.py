@@ -1,0 +1,130 @@
+"""What a destination of files holds: each row with its version, and what the last file had.
+
+One statement carries a thousand rows as JSON: a thread that steps through rows one at a time waits for the
+interpreter at each of them while the router is busy.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+AT_ONCE: Final = 1_000
+
+_SCHEMA: Final = """
+create table if not exists rows (
+    tab text not null, id text not null, version integer not null, cells text,
+    primary key (tab, id)) without rowid;
+create table if not exists counts (tab text primary key, live integer not null) without rowid;
+create table if not exists files (
+    seq integer primary key, name text not null, counts text not null);
+"""
+# `cells` is null once the record is deleted: the version stays, so that nothing older brings it back.
+
+_GET: Final = """
+select json_group_array(json_array(id, version, cells)) from rows
+where tab = ?1 and id in (select value from json_each(?2))
+"""
+
+_PUT: Final = """
+insert into rows (tab, id, version, cells)
+select ?1, json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+from json_each(?2) where true
+on conflict (tab, id) do update set version = excluded.version, cells = excluded.cells
+"""
+
+_SCAN: Final = """
+select max(id), json_group_array(json_array(id, cells)) from (
+    select id, cells from rows where tab = ?1 and id > ?2 and cells is not null order by id limit ?3)
+"""
+
+_COUNT: Final = """
+insert into counts values (?1, ?2) on conflict (tab) do update set live = live + excluded.live
+"""
+_LAST: Final = "select seq, counts from files order by seq desc limit 1"
+_OLD: Final = """
+with kept as (select name from files order by seq desc limit ?1)
+select seq, name from files where name not in (select name from kept)
+"""
+
+Cells = Mapping[str, str]
+
+
+class Held(NamedTuple):
+    """One row as it is held. `cells` None: it is deleted."""
+
+    version: int
+    cells: str | None
+
+
+class Holdings:
+    """The SQLite file. Each change of it is inside `transaction`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        self._db.executescript("pragma journal_mode = wal; pragma synchronous = full;" + _SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it, or nothing."""
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    def get(self, table: str, ids: Sequence[str]) -> dict[str, Held]:
+        """What is held of these."""
+        found: dict[str, Held] = {}
+        for start in range(0, len(ids), AT_ONCE):
+            (text,) = self._db.execute(_GET, (table, json.dumps(ids[start : start + AT_ONCE]))).fetchone()
+            found |= {id_: Held(version, cells) for id_, version, cells in json.loads(text)}
+        return found
+
+    def put(self, table: str, rows: Sequence[tuple[str, int, str | None]], grown: int) -> None:
+        """Insert or replace (id, version, cells); `grown`: how many more are live now (or fewer)."""
+        if grown:
+            self._db.execute(_COUNT, (table, grown))
+        for start in range(0, len(rows), AT_ONCE):
+            self._db.execute(_PUT, (table, json.dumps(rows[start : start + AT_ONCE])))
+
+    def scan(self, table: str) -> Iterator[tuple[str, Cells]]:
+        """All rows of a table by id, with their cells."""
+        after = ""
+        while True:
+            last, text = self._db.execute(_SCAN, (table, after, AT_ONCE)).fetchone()
+            if last is None:
+                return
+            for id_, cells in json.loads(text):
+                yield id_, json.loads(cells)
+            after = last
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has; a table of which all are deleted has 0."""
+        return dict(self._db.execute("select tab, live from counts").fetchall())
+
+    def last_file(self) -> tuple[int, Mapping[str, int]]:
+        """Number of the last file that was written, and the rows in it; (0, {}) if there is none."""
+        found = self._db.execute(_LAST).fetchone()
+        return (found[0], json.loads(found[1])) if found else (0, {})
+
+    def wrote(self, seq: int, name: str, counts: Mapping[str, int]) -> None:
+        self._db.execute("insert into files values (?, ?, ?)", (seq, name, json.dumps(counts)))
+
+    def files_beyond(self, keep: int) -> list[tuple[int, str]]:
+        """The files older than the newest `keep`."""
+        return list(self._db.execute(_OLD, (keep,)).fetchall())
+
+    def forget_files(self, numbers: Iterable[int]) -> None:
+        for seq in numbers:
+            self._db.execute("delete from files where seq = ?", (seq,))
+
+    def close(self) -> None:
+        """Twice is fine."""
+        self._db.close()
