@@ -147,8 +147,8 @@ async def _until_told(
     services = await serve(
         bus.connection, "yellowbus-router", "1.0.0", "What the router knows", commands(pipeline, now_ms)
     )
+    working = asyncio.ensure_future(pipeline.run())
     try:
-        working = asyncio.ensure_future(pipeline.run())
         while True:
             told = [asyncio.ensure_future(event.wait()) for event in (signals.stop, signals.reload)]
             await asyncio.wait([working, *told], return_when=asyncio.FIRST_COMPLETED)
@@ -165,6 +165,8 @@ async def _until_told(
                 await _drain(working)
                 return district
     finally:
+        if not working.done():  # the lease was lost: adapters and files are closed next
+            await _drain(working)
         await services.close()
 
 

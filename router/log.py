@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TextIO
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _PRIORITY: Final = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
@@ -30,9 +30,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(entries, default=str, ensure_ascii=False)
 
 
-def set_up(level: str = "INFO") -> None:
-    """Log to standard error, one JSON object a line."""
-    handler = logging.StreamHandler(sys.stderr)
+def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Log to a stream (standard error), one JSON object a line."""
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("nats").setLevel("ERROR")

@@ -30,15 +30,11 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
             known = ", ".join(pipeline.sources) or "none"
             raise BusError(f"reads: {system!r} is no source here (expected one of: {known})")
         chosen = [system] if system else list(pipeline.sources)
-        return _reply(
-            {
-                "reads": [
-                    {"system": name, **asdict(read)}
-                    for name in chosen
-                    for read in pipeline.sources[name].reads(most)
-                ]
-            }
-        )
+        found = [
+            {"system": name, **asdict(read)} for name in chosen for read in pipeline.sources[name].reads(most)
+        ]
+        found.sort(key=lambda read: -read["started_ms"])
+        return _reply({"timezone": pipeline.district.timezone, "reads": found})
 
     return [
         Command(what="status", answer=status, description="Each system: state, last event, work, outcomes"),
@@ -54,6 +50,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
     }
     return {
         "district": pipeline.district.name,
+        "timezone": pipeline.district.timezone,
         "at_ms": at_ms,
         "events": pipeline.store.position("events"),
         "changes": pipeline.store.position("changes"),
