@@ -110,7 +110,7 @@ def encode_event(event: Event) -> bytes:
     return _pack(entries)
 
 
-def _event(entries: dict[str, Any]) -> Event:
+def _event(entries: dict[str, Any], traceparent: str) -> Event:
     occurred = entries.get("occurred_at_ms")
     return Event(
         _text(entries, "id"),
@@ -123,15 +123,14 @@ def _event(entries: dict[str, Any]) -> Event:
         _integer(entries, "observed_at_ms"),
         None if occurred is None else int(occurred),
         str(entries.get("read", "")),
-        "",
+        traceparent,
         {} if len(entries) <= 11 and entries.keys() <= _EVENT_NAMES else _unknown(entries, _EVENT_NAMES),
     )
 
 
 def decode_event(body: bytes, traceparent: str = "") -> Event:
     """The event in a message on EVENTS. Raises Garbage."""
-    event = _decoded("event", body, _event)
-    return event._replace(traceparent=traceparent) if traceparent else event
+    return _decoded("event", body, lambda entries: _event(entries, traceparent))
 
 
 def _unknown(entries: Mapping[str, Any], known: Iterable[str]) -> dict[str, object]:
@@ -168,8 +167,8 @@ def encode_change(change: Change) -> bytes:
         "origins": [(*origin, names) for origin, names in origins.items()],
         "links": record.links,
         "seen": {system: tuple(seen) for system, seen in record.seen.items()},
-        "changed": change.changed,
-        "event_seq": change.event_seq,
+        "changed": record.changed,
+        "event_seq": record.event_seq,
         "event_id": change.event_id,
         "system": change.system,
         "outcome": change.outcome.value,
@@ -194,6 +193,8 @@ def _record(entries: dict[str, Any], seq: int) -> Record:
         _integer(entries, "rev"),
         seq,
         bool(entries["deleted"]),
+        tuple(entries["changed"]),
+        _integer(entries, "event_seq"),
         _values(entries["values"]),
         origins,
         dict(entries["links"]),
@@ -215,8 +216,6 @@ def decode_change(body: bytes, seq: int, traceparent: str = "") -> Change:
         lambda entries: Change(
             _record(entries, seq),
             _OPS[entries["op"]],
-            tuple(entries["changed"]),
-            _integer(entries, "event_seq"),
             _text(entries, "event_id"),
             _text(entries, "system"),
             _OUTCOMES[entries["outcome"]],
@@ -226,11 +225,6 @@ def decode_change(body: bytes, seq: int, traceparent: str = "") -> Change:
             traceparent,
         ),
     )
-
-
-def change_head(body: bytes) -> tuple[str, int]:
-    """Which record a change is of, and its rev: all that a work list needs. Raises Garbage."""
-    return _decoded("change", body, lambda entries: (_text(entries, "key"), _integer(entries, "rev")))
 
 
 def encode_seen(seen: Mapping[str, Seen]) -> bytes:
@@ -247,8 +241,7 @@ def decode_seen(body: bytes) -> dict[str, Seen]:
 
 # -- audit, alerts ----------------------------------------------------------------------------------------
 
-_AUDIT_BLANK: Final = AuditRecord("", Step.EVENT, Outcome.ACCEPTED, 0)
-_AUDIT_ALWAYS: Final = frozenset({"id", "step", "outcome", "at_ms"})
+_AUDIT_NAMES: Final = AuditRecord._fields
 
 
 def encode_audit(records: Sequence[AuditRecord]) -> bytes:
@@ -257,11 +250,7 @@ def encode_audit(records: Sequence[AuditRecord]) -> bytes:
         {
             "v": SCHEMA,
             "records": [
-                {
-                    name: value
-                    for name, value, blank in zip(AuditRecord._fields, record, _AUDIT_BLANK, strict=True)
-                    if value != blank or name in _AUDIT_ALWAYS
-                }
+                {name: value for name, value in zip(_AUDIT_NAMES, record, strict=True) if value}
                 for record in records
             ],
         }
@@ -270,6 +259,7 @@ def encode_audit(records: Sequence[AuditRecord]) -> bytes:
 
 def _audit_record(entries: Mapping[str, Any]) -> AuditRecord:
     known = {name: entries[name] for name in AuditRecord._fields if name in entries}
+    known.setdefault("at_ms", 0)
     known["step"] = Step(known["step"])
     known["outcome"] = Outcome(known["outcome"])
     return AuditRecord(**known)

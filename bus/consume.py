@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from nats.aio.msg import Msg
@@ -27,6 +28,7 @@ SILENCE_MAX_S: Final = 2 * HEARTBEAT_S
 EXPIRES_S: Final = 30
 BUFFER_BYTES_MAX: Final = 8 * 1024 * 1024
 BEGIN_WAIT_S: Final = 1.0
+LAST_ACK_MAX_S: Final = 0.5
 
 _GONE: Final = ("consumer deleted", "consumer is push based", "stream deleted")
 
@@ -115,6 +117,11 @@ class PullConsumer:
             self._beginning.cancel()
         await self._let_go()
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived and are not given to the reader yet."""
+        return len(self._buffer)
+
     # Beginning, and beginning again.
 
     async def begin(self) -> None:
@@ -144,8 +151,10 @@ class PullConsumer:
         last_ack, self._last_ack = self._last_ack, ""
         if last_ack:
             # Acknowledgements wait in a queue of their own on the server. One that came out of it after the
-            # reset would count for the new deliveries: so say the last again, and wait for the answer.
-            await self._connection.request(last_ack)
+            # reset would count for the new deliveries: so say the last again, and wait for the answer. None
+            # comes from a server that was killed and does not know of that delivery any more.
+            with suppress(Unavailable):
+                await self._connection.request(last_ack, timeout_s=LAST_ACK_MAX_S)
         await self._connection.api(f"CONSUMER.RESET.{self._where}")
 
     async def _let_go(self) -> None:

@@ -123,7 +123,8 @@ class Record(NamedTuple):
     """The hub's truth about one thing. `key` is `<entity>/<id>`, fixed for good.
 
     `rev` counts its changes from 1; `seq` is the CHANGES sequence of the newest. `links` maps a system to
-    its local_id. A deleted record is a tombstone: values and links stay.
+    its local_id. A deleted record is a tombstone: values and links stay. `changed` and `event_seq` are of its
+    newest change: the fields that got another value, and the EVENTS sequence of what made it.
     """
 
     key: str
@@ -131,6 +132,8 @@ class Record(NamedTuple):
     rev: int
     seq: int
     deleted: bool
+    changed: tuple[str, ...]
+    event_seq: int
     values: dict[str, Value]
     origins: dict[str, Origin]
     links: dict[str, str]
@@ -143,8 +146,6 @@ class Change(NamedTuple):
 
     record: Record
     op: Op
-    changed: tuple[str, ...]
-    event_seq: int
     event_id: str
     system: str
     outcome: Outcome

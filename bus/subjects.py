@@ -4,8 +4,8 @@ Subjects show up in logs and listings, so no name, number or address stands in o
 a short keyed hash of its entity and key.
 """
 
-import base64
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 EVENTS: Final = "EVENTS"
@@ -28,6 +28,10 @@ _STREAM_BY_PREFIX: Final = {
 }
 
 TOKEN_BYTES: Final = 10
+TOKENS_AT_HAND: Final = 8192
+
+_BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS: Final = [first + second for first in _BASE32 for second in _BASE32]
 
 
 class Tokens:
@@ -39,11 +43,17 @@ class Tokens:
 
     def __init__(self, key: bytes) -> None:
         self._hash = hashlib.blake2b(key=key[: hashlib.blake2b.MAX_KEY_SIZE], digest_size=TOKEN_BYTES)
+        self._token = lru_cache(TOKENS_AT_HAND)(self._make)
 
     def __call__(self, key: str) -> str:
+        return self._token(key)
+
+    def _make(self, key: str) -> str:
         digest = self._hash.copy()
         digest.update(key.encode())
-        return base64.b32encode(digest.digest()).decode().lower()
+        number, pairs = int.from_bytes(digest.digest()), _PAIRS
+        # Base32 (RFC 4648, lower case) ten bits at a time: the library's takes three times as long.
+        return "".join([pairs[(number >> shift) & 1023] for shift in range(70, -1, -10)])
 
 
 def stream_of(subject: str) -> str:

@@ -22,6 +22,8 @@ DAY_NS: Final = 86_400 * SECOND_NS
 CHANGES_PER_RECORD_MAX: Final = 64
 ACK_WAIT_NS: Final = 60 * SECOND_NS
 MAX_WAITING: Final = 16
+ACK_PENDING_BATCHES_MAX: Final = 4
+"""Two on their way and waiting here, one in work, one to spare. A reader that holds more gets no more."""
 
 # What a server may not change on a stream or consumer that exists (nats-server, checkStreamCfg and
 # checkConsumerCfg); and what it may raise or set only once.
@@ -124,7 +126,7 @@ class Durable:
             "deliver_policy": self.start,
             "ack_policy": "all",
             "ack_wait": ACK_WAIT_NS,
-            "max_ack_pending": 2 * self.batch,
+            "max_ack_pending": ACK_PENDING_BATCHES_MAX * self.batch,
             "max_deliver": -1,
             "max_waiting": MAX_WAITING,
             "metadata": {SCHEMA_KEY: SCHEMA},

@@ -17,7 +17,7 @@ from bus import subjects
 from bus.adapter import Sleep
 from bus.codec import decode_change, decode_event, encode_change, encode_seen
 from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, YellowbusError
-from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
+from bus.messages import AuditRecord, Change, Event, Outcome, Record, Step
 from bus.port import Bus, Consumer, Message, Stored
 from router.alerts import alert_message
 from router.core.identity import LinkName, key_for, named, references, resolve
@@ -41,6 +41,7 @@ class Batch:
 
     links: dict[LinkName, str]
     records: dict[str, Record]
+    asked: set[str]
     changes: list[Change] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
@@ -167,7 +168,7 @@ class Intake:
 
     async def _decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
         now_ms = self._now_ms()
-        taken = {change.event_seq: (change, body) for change, body in decided}
+        taken = {change.record.event_seq: (change, body) for change, body in decided}
         parsed = [(stored, self._parse(stored)) for stored in fresh]
         batch = self._load([event for _, event in parsed if isinstance(event, Event)])
         known = {stored.seq for stored in fresh}
@@ -210,11 +211,11 @@ class Intake:
             else:
                 wanted.update(dict.fromkeys(names))
         links = self._links.many([*wanted, *maybe])
-        keys = [
+        keys = {
             links.get((event.system, event.entity, event.local_id)) or f"{event.entity}/{event.local_id}"
             for event in events
-        ]
-        return Batch(links, self._records.many(dict.fromkeys(keys)))
+        }
+        return Batch(links, self._records.many(keys), keys)
 
     async def _decide_one(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
         try:
@@ -247,15 +248,31 @@ class Intake:
         if unknown:
             reason = f"{reason}; " * bool(reason) + f"refers to something unknown: {', '.join(unknown)}"
         batch.audit.append(
-            self._audited(event, stored.seq, key, decision.outcome, decision.op, now_ms)._replace(
+            AuditRecord(
+                f"event/{stored.seq}",
+                Step.EVENT,
+                decision.outcome,
+                now_ms,
+                source=event.system,
+                entity=event.entity,
+                key=key,
+                local_id=event.local_id,
+                op=decision.op,
                 fields=decision.changed + decision.refused,
                 reason=reason,
                 rev=after.rev if after and decision.makes_change else 0,
+                seq=stored.seq,
+                event_id=event.id,
+                observed_at_ms=event.observed_at_ms,
+                read=event.read,
+                traceparent=event.traceparent,
             )
         )
 
     def _taken(self, batch: Batch, key: str) -> bool:
-        return key in batch.records or bool(self._records.many([key]))
+        if key in batch.asked:  # looked up with the batch
+            return key in batch.records
+        return bool(self._records.many([key]))
 
     def _add_change(
         self, batch: Batch, event: Event, stored: Stored, decision: Decision, after: Record, now_ms: int
@@ -263,8 +280,6 @@ class Intake:
         change = Change(
             after,
             decision.op,
-            decision.changed,
-            stored.seq,
             event.id,
             event.system,
             decision.outcome,
@@ -306,7 +321,7 @@ class Intake:
         local_id = record.links.get(change.system, "")
         batch.audit.append(
             AuditRecord(
-                f"event/{change.event_seq}",
+                f"event/{record.event_seq}",
                 Step.EVENT,
                 change.outcome,
                 change.decided_at_ms,
@@ -315,9 +330,9 @@ class Intake:
                 key=record.key,
                 local_id=local_id,
                 op=change.op,
-                fields=change.changed + change.refused,
+                fields=record.changed + change.refused,
                 rev=record.rev,
-                seq=change.event_seq,
+                seq=record.event_seq,
                 event_id=change.event_id,
                 observed_at_ms=change.observed_at_ms,
                 traceparent=change.traceparent,
@@ -352,26 +367,6 @@ class Intake:
             )
         )
 
-    def _audited(
-        self, event: Event, seq: int, key: str, outcome: Outcome, op: Op, now_ms: int
-    ) -> AuditRecord:
-        return AuditRecord(
-            f"event/{seq}",
-            Step.EVENT,
-            outcome,
-            now_ms,
-            source=event.system,
-            entity=event.entity,
-            key=key,
-            local_id=event.local_id,
-            op=op,
-            seq=seq,
-            event_id=event.id,
-            observed_at_ms=event.observed_at_ms,
-            read=event.read,
-            traceparent=event.traceparent,
-        )
-
     # Step 3: the index
 
     def _saved(self, batch: Batch, published: Sequence[int]) -> dict[str, tuple[Record, bytes]]:
@@ -396,7 +391,8 @@ class Intake:
         newest = max([record.seq for record, _ in saved.values()] + taken, default=0)
         return [
             store.write(
-                "save_records", [(key, record.rev, record.seq, body) for key, (record, body) in saved.items()]
+                "save_records",
+                [(key, record.entity, record.rev, record.seq, body) for key, (record, body) in saved.items()],
             ),
             store.write("save_seen", [(key, encode_seen(record.seen)) for key, record in batch.seen.items()]),
             store.write("save_links", [(*name, key) for name, key in batch.new_links.items()]),
@@ -417,7 +413,7 @@ class _Ahead:
         while not most or len(found) < most:
             change = self._next or await anext(self._changes, None)
             self._next = change
-            if change is None or (event_seq is not None and change[0].event_seq > event_seq):
+            if change is None or (event_seq is not None and change[0].record.event_seq > event_seq):
                 break
             found.append(change)
             self._next = None

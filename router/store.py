@@ -3,6 +3,7 @@
 It is an index of the streams plus the work in hand. Nothing but the router opens it.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._waiters: list[asyncio.Future[None]] = []
         found = self._database.read("SELECT name, value FROM position")
         self._positions: dict[str, int] = {str(name): int(value) for name, value in found}
         newer = self._positions.get("schema", SCHEMA)
@@ -60,6 +62,7 @@ class Store:
             if write.sql == QUERIES["save_positions"]:
                 for name, value in write.rows:
                     self._positions[name] = max(value, self._positions.get(name, 0))
+                self._moved()
 
     def write(self, query: str, rows: Sequence[tuple[Any, ...]]) -> Write:
         """A write by the name of its query."""
@@ -83,6 +86,19 @@ class Store:
     def position(self, name: str) -> int:
         """How far the index is: `events` and `changes` (stream sequences), `epoch`; 0 when it never was."""
         return self._positions.get(name, 0)
+
+    async def reached(self, name: str, value: int) -> None:
+        """Wait until the index is that far."""
+        while self.position(name) < value:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def _moved(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def records(self, keys: Sequence[str]) -> dict[str, Record]:
         """The records of these keys; a key without one is not in it."""

@@ -4,8 +4,9 @@
 CREATE TABLE IF NOT EXISTS record (         -- the newest change of each record, as CHANGES has it
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
+    entity TEXT NOT NULL,
     rev INTEGER NOT NULL,
-    seq INTEGER NOT NULL,                   -- its sequence on CHANGES
+    seq INTEGER NOT NULL UNIQUE,            -- its sequence on CHANGES
     body BLOB NOT NULL,
     seen BLOB                               -- what systems said since, where that made no change
 );
@@ -56,7 +57,7 @@ CREATE TABLE IF NOT EXISTS setback (        -- starts in which handling this eve
 ) WITHOUT ROWID;
 
 -- save_records: a record's newest change; what was seen since starts anew
-INSERT INTO record (key, rev, seq, body) VALUES {rows}
+INSERT INTO record (key, entity, rev, seq, body) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET rev = excluded.rev, seq = excluded.seq, body = excluded.body, seen = NULL
 WHERE excluded.seq > seq;
 
@@ -72,12 +73,14 @@ ON CONFLICT DO UPDATE SET key = excluded.key;
 INSERT INTO position (name, value) VALUES {rows}
 ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value);
 
--- mark: put records on work lists; one that is settled up to that rev already is not marked
-WITH marked (destination, key, rev, since_ms) AS (VALUES {rows})
+-- mark: put the records whose newest change stands in a part of CHANGES on a work list. A record whose newest
+-- change comes later is marked with that one; one that is settled already is not marked.
 INSERT INTO work (destination, key, rev, since_ms)
-SELECT m.destination, m.key, m.rev, m.since_ms FROM marked m
-LEFT JOIN ledger l ON l.destination = m.destination AND l.key = m.key
-WHERE l.rev IS NULL OR l.rev < m.rev
+SELECT ?1, r.key, r.rev, ?2 FROM record r
+LEFT JOIN ledger l ON l.destination = ?1 AND l.key = r.key
+WHERE r.seq BETWEEN ?3 AND ?4 AND r.entity IN (SELECT value FROM json_each(?5))
+  AND (l.rev IS NULL OR l.rev < r.rev)
+ORDER BY r.seq
 ON CONFLICT (destination, key) DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
 
 -- save_ledger
@@ -113,12 +116,12 @@ WITH wanted (system, entity, local_id) AS (VALUES {rows})
 SELECT l.system, l.entity, l.local_id, l.key FROM wanted w
 JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.local_id;
 
--- claim_work: what a worker may take now: due, and the index has the change that marked it
+-- claim_work: what a worker may take now: due
 SELECT w.id, w.key, w.rev, w.attempt, w.since_ms,
        l.rev, l.epoch, l.seq, l.hash, l.local_id
-FROM work w JOIN record r ON r.key = w.key
+FROM work w
 LEFT JOIN ledger l ON l.destination = w.destination AND l.key = w.key
-WHERE w.destination = ? AND w.not_before_ms <= ? AND r.rev >= w.rev
+WHERE w.destination = ? AND w.not_before_ms <= ?
 ORDER BY w.id LIMIT ?;
 
 -- next_due: when the first postponed record of a work list is due

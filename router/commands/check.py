@@ -15,8 +15,9 @@ import click
 import adapters
 from bus.adapter import Destination, EntityShape, Source, Surroundings
 from bus.connection import Address, connect
-from bus.errors import YellowbusError
+from bus.errors import ConfigError, YellowbusError
 from router.config import check_folder, config_option, state_option
+from router.config.positions import Problem, read
 from router.config.schema import schema as json_schema
 from router.core.mapping import destination_shape, source_shape
 from router.core.rules import District
@@ -51,6 +52,11 @@ def check(config: Path, state: Path, *, connect: bool) -> None:
         files = len({problem.file for problem in problems})
         click.echo(f"mistakes: {len(problems)}, files: {files}. Nothing starts on this.", err=True)
         raise SystemExit(1)
+    wrong = asyncio.run(_unmakable(district))
+    for problem in wrong:
+        click.echo(str(problem))
+    if wrong:
+        raise SystemExit(1)
     click.echo(
         f"{config}: {len(district.entities)} entities, {len(district.systems)} systems, no mistakes.",
         err=True,
@@ -63,6 +69,20 @@ def check(config: Path, state: Path, *, connect: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema (draft 2020-12) of the configuration files, for editors."""
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+async def _unmakable(district: District) -> list[Problem]:
+    """What only the adapters themselves can say of their mapping: making one touches nothing outside."""
+    problems = []
+    with TemporaryDirectory(prefix="yellowbus-check-") as folder:
+        for door in doors(district):
+            try:
+                await _make(door, Path(folder)).close()
+            except ConfigError as error:
+                file = district.systems[door.system].file
+                document = read(Path(file).read_bytes(), file)
+                problems.append(document.problem((door.side,), error.message, key=True))
+    return problems
 
 
 # -- --connect
@@ -96,18 +116,23 @@ def doors(district: District) -> list[Door]:
     return found
 
 
-async def _knock(door: Door, folder: Path) -> bool:
-    async with _answer(f"{door.system} ({door.side})") as answer:
-        state = folder / door.system / door.side
-        state.mkdir(parents=True)
-        surroundings = Surroundings(
+def _make(door: Door, folder: Path) -> Source | Destination:
+    state = folder / door.system / door.side
+    state.mkdir(parents=True)
+    return door.make(
+        Surroundings(
             system=door.system,
             state=state,
             now_ms=lambda: time.time_ns() // 1_000_000,
             sleep=asyncio.sleep,
             entities=door.entities,
         )
-        adapter = door.make(surroundings)
+    )
+
+
+async def _knock(door: Door, folder: Path) -> bool:
+    async with _answer(f"{door.system} ({door.side})") as answer:
+        adapter = _make(door, folder)
         try:
             await adapter.check()
         finally:

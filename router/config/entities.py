@@ -1,8 +1,8 @@
 """Entity files to EntityRules: owners, references and match rules are looked up, cycles found."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from router.config.documents import EntityFile, FieldEntry
+from router.config.documents import EntityFile, FieldEntry, SystemFile
 from router.config.folder import Folder, Written
 from router.config.order import cycle, referred
 from router.config.positions import Path, Problem
@@ -30,6 +30,7 @@ def compile_entities(folder: Folder, systems: tuple[str, ...]) -> tuple[dict[str
         problems.extend(_wrong(one, one.says, systems, names))
         rules[one.says.entity] = _rule(one.says)
     problems.extend(_cycles(rules, written))
+    problems.extend(_silent_owners(folder, written))
     return rules, problems
 
 
@@ -116,3 +117,28 @@ def _cycles(rules: Mapping[str, EntityRule], written: Mapping[str, Written[Entit
             field = next(f.name for f in rule.fields.values() if f.required and way[1] in f.to)
             text = f"required references in a circle: {' → '.join(way)}. One of them cannot be required"
             yield written[name].document.problem(("fields", field), text, key=True)
+
+
+def _silent_owners(folder: Folder, written: Mapping[str, Written[EntityFile]]) -> Iterator[Problem]:
+    """Owners that never say what they own: nothing would ever move, and nobody would see why."""
+    told = {one.says.system: _told_by(one.says) for one in folder.systems if one.says}
+    names = entity_names(folder)
+    # whoever misspells an entity is told so, and not this too
+    told = {system: told_of for system, told_of in told.items() if all(name in names for name in told_of)}
+    for entity, one in written.items():
+        if one.says is None:
+            continue
+        owner = one.says.owner
+        if owner in told and entity not in told[owner]:
+            text = f"owner: {owner} tells us nothing of {entity}: it has no source: entities: {entity}:"
+            yield one.document.problem(("owner",), text)
+        for name, entry in one.says.fields.items():
+            owner = entry.owner or ""
+            if owner in told and name not in told[owner].get(entity, ()):
+                text = f"{name}.owner: {owner} does not map this field of {entity} in its source:"
+                yield one.document.problem(("fields", name, "owner"), text)
+
+
+def _told_by(says: SystemFile) -> dict[str, Collection[str]]:
+    """The fields that a system's source maps, by entity."""
+    return {name: entry.fields for name, entry in says.source.entities.items()} if says.source else {}

@@ -65,10 +65,22 @@ def read_folder(surrounding: Surrounding) -> Folder:
     def each(paths: list[Path], model: type[M]) -> tuple[Written[M], ...]:
         return tuple(written(path, model) for path in paths)
 
+    problems.extend(_misnamed(folder))
     return Folder(
         name=str(folder),
         district=written(folder / DISTRICT, DistrictFile),
-        entities=each(sorted((folder / ENTITIES).glob("*.yaml")), EntityFile),
-        systems=each([path for path in sorted(folder.glob("*.yaml")) if path.name != DISTRICT], SystemFile),
+        entities=each(_files(folder / ENTITIES), EntityFile),
+        systems=each([path for path in _files(folder) if path.name != DISTRICT], SystemFile),
         problems=problems,
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    """The YAML files of a folder, without an editor's hidden ones."""
+    return [path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith(".")]
+
+
+def _misnamed(folder: Path) -> list[Problem]:
+    """Files that somebody meant to be read."""
+    paths = [*folder.glob("*.yml"), *(folder / ENTITIES).glob("*.yml")]
+    return [Problem(str(path), 1, 1, "is not read. Rename it to .yaml") for path in sorted(paths)]

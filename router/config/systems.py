@@ -107,8 +107,7 @@ class _System:
             model: type[BaseModel] = adapters.settings_class(side, adapter)
             tables = getattr(adapters.adapter_class(side, adapter), "tables", None)
         except ConfigError as error:
-            if "cannot be loaded" not in error.message:  # for now, while the adapters are written
-                self._wrong((side, "adapter"), error.message)
+            self._wrong((side, "adapter"), error.message)
             return {}
         self.problems.extend(validate(model, self.document, settings, (side, "settings"))[1])
         return tables if isinstance(tables, Mapping) else {}

@@ -6,6 +6,7 @@ come again (a role, a grade). No error carries a value.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from bus.adapter import EntityShape
@@ -54,6 +55,7 @@ class Outgoing(NamedTuple):
     fields: Callable[[Record, str, Reference], dict[str, Value]]
 
 
+@lru_cache(16_384)
 def id_of(key: str) -> str:
     """The hub's id of a record: its key without the entity.
 
@@ -190,16 +192,27 @@ def _fields(
     rule: DestinationEntity, entity: EntityRule
 ) -> Callable[[Record, str, Reference], dict[str, Value]]:
     plain: list[tuple[str, str]] = []
+    referring: list[tuple[str, str]] = []
     computed: list[tuple[str, Callable[[Record, str, Reference], Value]]] = []
     for term in rule.terms:
         if term.program is None and term.column not in BUILT_IN and not _is_reference(entity, term.column):
             plain.append((term.field, term.column))
+        elif term.program is None and term.column not in BUILT_IN:
+            referring.append((term.field, term.column))
         else:
             computed.append((term.field, _told(term, entity)))
 
     def fields(record: Record, source: str, reference: Reference) -> dict[str, Value]:
         values = record.values
         told = {name: values.get(field) for name, field in plain}
+        for name, field in referring:
+            value = values.get(field)
+            if type(value) is str:
+                told[name] = reference(value) if value else None
+            elif type(value) is tuple:
+                told[name] = tuple([reference(key) for key in value])
+            else:
+                told[name] = None
         for name, compute in computed:
             told[name] = compute(record, source, reference)
         return told

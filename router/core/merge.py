@@ -45,13 +45,13 @@ def merge(record: Record | None, event: Event, key: str, rules: EntityRule, even
     if before and before.at_ms > event.observed_at_ms:
         return Decision(Outcome.STALE, record, False, event.op, reason="older than what it said before")
     if event.op is Op.DELETE:
-        return _removed(record, event, rules)
+        return _removed(record, event, rules, event_seq)
     if record is None or record.deleted:
         return _appeared(record, event, key, rules, event_seq)
     return _edited(record, event, rules, event_seq)
 
 
-def _removed(record: Record | None, event: Event, rules: EntityRule) -> Decision:
+def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: int) -> Decision:
     if record is None:
         return Decision(Outcome.UNCHANGED, None, False, Op.DELETE, reason="there is no such record")
     if record.deleted:
@@ -60,7 +60,11 @@ def _removed(record: Record | None, event: Event, rules: EntityRule) -> Decision
         reason = f"existence belongs to {rules.owner}"
         return Decision(Outcome.REFUSED, _saw(record, event, {}), False, Op.DELETE, reason=reason)
     gone = record._replace(
-        rev=record.rev + 1, deleted=True, seen={**record.seen, event.system: Seen(event.observed_at_ms, {})}
+        rev=record.rev + 1,
+        deleted=True,
+        changed=(),
+        event_seq=event_seq,
+        seen={**record.seen, event.system: Seen(event.observed_at_ms, {})},
     )
     return Decision(Outcome.ACCEPTED, gone, True, Op.DELETE)
 
@@ -73,11 +77,13 @@ def _appeared(
         if tombstone is not None:
             tombstone = _saw(tombstone, event, {})
         return Decision(Outcome.REFUSED, tombstone, False, event.op, reason=reason)
-    empty = tombstone or Record(key, rules.name, 0, 0, True, {}, {}, {}, {})
+    empty = tombstone or Record(key, rules.name, 0, 0, True, (), 0, {}, {}, {}, {})
     values, origins, changed, refused = _fields(empty, event, rules, event_seq)
     record = empty._replace(
         rev=empty.rev + 1,
         deleted=False,
+        changed=changed,
+        event_seq=event_seq,
         values=values,
         origins=origins,
         links={**empty.links, event.system: event.local_id},
@@ -97,6 +103,8 @@ def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int) -> 
         )
     after = record._replace(
         rev=record.rev + 1,
+        changed=changed,
+        event_seq=event_seq,
         values=values,
         origins=origins,
         links=record.links if linked else {**record.links, event.system: event.local_id},

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -121,7 +121,7 @@ class SourceRule:
     """What a system tells us: the adapter, its settings as written, its entities in the order to publish."""
 
     adapter: str
-    settings: Mapping[str, object]
+    settings: Mapping[str, object] = field(repr=False)
     entities: Mapping[str, SourceEntity]
 
 
@@ -130,7 +130,7 @@ class DestinationRule:
     """What we tell a system. `rate_per_s` 0 means no limit; `linger_s`: how long to gather before a send."""
 
     adapter: str
-    settings: Mapping[str, object]
+    settings: Mapping[str, object] = field(repr=False)
     entities: Mapping[str, DestinationEntity]
     rate_per_s: float = 0.0
     concurrent: int = 1
@@ -158,7 +158,7 @@ class District:
 
     name: str
     timezone: str
-    key: bytes
+    key: bytes = field(repr=False)
     nats_url: str
     nats_credentials: str
     replicas: int

@@ -10,12 +10,16 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from bus.messages import Value
 from router.core.rules import Type
 
 Parse = Callable[[str], Value]
+
+REMEMBERED_MAX: Final = 4096
+"""Dates come again and again: a term's, a class's."""
 
 _INTEGER_MAX: Final = 2**63 - 1
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,19}", re.ASCII)
@@ -136,6 +140,7 @@ def _boolean(text: str) -> bool:
     return value
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def _date(text: str) -> str:
     if not _DATE.fullmatch(text := text.strip()):
         raise ValueError

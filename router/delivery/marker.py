@@ -1,12 +1,16 @@
-"""CHANGES -> the work list of one destination: mark the record, commit, acknowledge."""
+"""CHANGES -> the work list of one destination: mark the records, commit, acknowledge.
 
+Only how far the durable consumer has come matters: the records that changed up to there are found in the
+index, which has them by their sequence. No body is opened.
+"""
+
+import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from bus import subjects
 from bus.adapter import Sleep
-from bus.codec import change_head
-from bus.errors import Garbage, Unavailable
+from bus.errors import Unavailable
 from bus.port import Bus, Consumer, Stored
 from router.core.rules import DestinationRule
 from router.steps import to_end
@@ -32,6 +36,7 @@ class Marker:
         trouble: Callable[[str], None],
     ) -> None:
         self._system = system
+        self._entities = json.dumps(sorted(rule.entities))
         self._filters = sorted(subjects.changes_of(entity) for entity in rule.entities)
         self._bus = bus
         self._store = store
@@ -60,21 +65,9 @@ class Marker:
             await consumer.close()
 
     async def _take(self, consumer: Consumer, batch: Sequence[Stored]) -> None:
-        await self.mark([stored.body for stored in batch])
+        await self._store.reached("changes", batch[-1].seq)
+        row = (self._system, self._now_ms(), batch[0].seq, batch[-1].seq, self._entities)
+        await self._store.commit([self._store.write("mark", [row])])
         self.seq = batch[-1].seq
-        await consumer.ack(batch[-1])
-
-    async def mark(self, bodies: Sequence[bytes]) -> None:
-        """Put the records of these changes on the work list, each once, with its newest rev."""
-        now_ms = self._now_ms()
-        newest: dict[str, int] = {}
-        for body in bodies:
-            try:
-                key, rev = change_head(body)
-            except Garbage as error:  # not ours: whoever may write CHANGES wrote it
-                self._trouble(f"CHANGES: {error}")
-                continue
-            newest[key] = max(rev, newest.get(key, 0))
-        rows = [(self._system, key, rev, now_ms) for key, rev in newest.items()]
-        await self._store.commit([self._store.write("mark", rows)])
         self._marked()
+        await consumer.ack(batch[-1])

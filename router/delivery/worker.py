@@ -226,7 +226,8 @@ class Worker:
         receipt = receipts.get(claim.key)
         if receipt is None:
             receipt = Receipt(claim.key, Outcome.RETRYING, "the adapter gave no receipt for it")
-        local_id = receipt.local_id or claim.held.local_id
+        own_id = receipt.local_id if receipt.local_id != found.delivery.id else ""
+        local_id = own_id or claim.held.local_id
         outcome, reason = receipt.outcome, receipt.reason
         if outcome is Outcome.RETRYING and claim.attempt + 1 >= ATTEMPTS_MAX:
             outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
@@ -271,7 +272,6 @@ class Worker:
 
     def _audited(self, each: Settled, now_ms: int) -> AuditRecord:
         record, held = each.record, each.claim.held
-        newest = max(origin.event_seq for origin in record.origins.values()) if record.origins else 0
         return AuditRecord(
             f"{self.system}/{record.key}@{self._epoch}.{record.rev}",
             Step.DELIVERY,
@@ -283,14 +283,14 @@ class Worker:
             key=record.key,
             local_id=each.local_id,
             op=each.op,
-            fields=tuple(name for name, origin in record.origins.items() if origin.event_seq == newest),
+            fields=record.changed,
             reason=each.reason,
             attempt=each.claim.attempt + 1,
             rev_from=held.rev + 1,
             rev=record.rev,
             epoch=self._epoch,
             seq=record.seq,
-            event_seq=newest,
+            event_seq=record.event_seq,
             hash=each.hash,
         )
 
