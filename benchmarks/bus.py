@@ -144,9 +144,8 @@ def main() -> None:
     for row in run():
         below = "" if row["value"] >= row["floor"] else "  below floor"
         ratio = row["value"] / row["baseline"]
-        print(
-            f"{row['name']:<36}{row['value']:>9,} {row['unit']}  {ratio:.1f} x nats-py (floor {row['floor']:,}){below}"
-        )
+        versus = f"{ratio:.1f} x nats-py (floor {row['floor']:,}){below}"
+        print(f"{row['name']:<36}{row['value']:>9,} {row['unit']}  {versus}")
 
 
 if __name__ == "__main__":

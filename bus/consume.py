@@ -15,11 +15,12 @@ from typing import Final
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from bus.connection import ApiError, Connection, wire
+from bus.connection import ApiError, Connection
 from bus.errors import Unavailable, YellowbusError
 from bus.port import Stored
 from bus.provision import NO_CONSUMER, NO_STREAM
 from bus.topology import SECOND_NS
+from bus.wire import wire
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 
 from nats.aio.msg import Msg
 
-from bus.connection import Connection, wire
+from bus.connection import Connection
 from bus.errors import BusError, StreamFull, Unavailable, WrongSequence
 from bus.port import Message
+from bus.wire import wire
 
 BATCH_MIN: Final = 10
 BATCH_MAX: Final = 1000

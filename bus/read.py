@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from nats.aio.msg import Msg
 
-from bus.connection import ApiError, Connection, wire
+from bus.connection import ApiError, Connection
 from bus.errors import Unavailable
 from bus.port import Stored, StreamInfo
 from bus.provision import NO_STREAM
+from bus.wire import wire
 
 CHUNK_MAX: Final = 500
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024

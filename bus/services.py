@@ -54,6 +54,11 @@ class Services:
         self._service: Service | None = None
         self._free = AT_ONCE_MAX
 
+    @property
+    def ready(self) -> bool:
+        """It is registered on the connection of now."""
+        return self._service is not None
+
     async def begin(self) -> None:
         """Register on the connection of now. Raises Unavailable."""
         self._connection.check_up()

@@ -1,0 +1,134 @@
+"""The bundled server: private, remembered, and never a second one on the same folder."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from real_nats import eventually
+
+from bus.connection import Address, connect
+from bus.embedded import address_in, embedded
+from bus.errors import Unavailable
+from bus.jetstream import JetStream
+from bus.port import Message
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from bus.embedded import embedded
+async def main():
+    async with embedded(Path(sys.argv[1]), synced=False):
+        sys.stdout.write("up"); sys.stdout.flush()
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+
+
+async def test_it_runs_for_its_block_and_keeps_port_password_and_data(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as first, JetStream.connect(first) as bus:
+        await bus.provision()
+        await bus.publish("EVENTS", [Message("event.a.b.c", b"kept")])
+        pid = json.loads((tmp_path / "connection.json").read_text())["pid"]
+    gone = not alive(pid)
+    async with embedded(tmp_path) as second, JetStream.connect(second) as bus:
+        last = await bus.last("EVENTS", "event.>")
+
+    assert gone
+    assert first == second
+    assert last is not None and last.body == b"kept"
+
+
+async def test_only_we_may_read_its_credential_and_nobody_connects_without(tmp_path: Path) -> None:
+    async with embedded(tmp_path, synced=False) as address:
+        modes = {
+            name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("connection.json", "nats.conf")
+        }
+        assert address_in(tmp_path) == address
+        with pytest.raises(Unavailable, match=r"(?i)authorization"):
+            async with connect(Address(url=address.url)):
+                pass
+
+    assert modes == {"connection.json": 0o600, "nats.conf": 0o600}
+    assert address.url.startswith("nats://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("synced", "says"), [(True, "sync_interval: always"), (False, 'sync_interval: "2m"')]
+)
+async def test_every_write_is_synced_unless_said_otherwise(tmp_path: Path, synced: bool, says: str) -> None:
+    async with embedded(tmp_path, synced=synced):
+        conf = (tmp_path / "nats.conf").read_text()
+
+    assert says in conf
+    assert "js_ack_fc_v2: false" in conf and "max_payload: 1MB" in conf
+
+
+async def test_a_folder_with_a_living_owner_is_refused(tmp_path: Path) -> None:
+    async with embedded(tmp_path, synced=False) as address:
+        with pytest.raises(Unavailable, match="another yellowbus"):
+            async with embedded(tmp_path, synced=False):
+                pass
+        async with connect(address) as connection:
+            assert connection.up
+
+
+async def test_a_server_that_outlived_its_owner_is_stopped_by_the_next_start(tmp_path: Path) -> None:
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OWNER, tmp_path, stdout=asyncio.subprocess.PIPE
+    )  # fmt: skip
+    assert owner.stdout is not None and await owner.stdout.read(2) == b"up"
+    owner.kill()
+    await owner.wait()
+    orphan = json.loads((tmp_path / "connection.json").read_text())["pid"]
+    assert alive(orphan)
+    before = address_in(tmp_path)
+
+    async with embedded(tmp_path, synced=False) as address:
+        await eventually(lambda: not alive(orphan))
+        async with connect(address) as connection:
+            assert await connection.api("INFO")
+
+    assert address == before
+
+
+async def test_a_pid_that_is_another_process_now_is_left_alone(tmp_path: Path) -> None:
+    other = await asyncio.create_subprocess_exec("sleep", "60")
+    said = {"url": "nats://127.0.0.1:1", "user": "yellowbus", "password": "p", "pid": other.pid}
+    (tmp_path / "connection.json").write_text(json.dumps(said))
+
+    async with embedded(tmp_path, synced=False):
+        assert other.returncode is None
+
+    other.terminate()
+    await other.wait()
+
+
+async def test_a_server_that_cannot_start_tells_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "jetstream").write_text("a file where the store should be")
+
+    with pytest.raises(Unavailable, match=r"nats\.log: nats-server ended: .*\S"):
+        async with embedded(tmp_path):
+            pass
+
+
+async def test_a_server_killed_beneath_us_does_not_break_the_end(tmp_path: Path) -> None:
+    async with embedded(tmp_path, synced=False):
+        os.kill(json.loads((tmp_path / "connection.json").read_text())["pid"], signal.SIGKILL)
+
+
+def test_a_folder_without_a_server_says_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="yellowbus up"):
+        address_in(tmp_path)
