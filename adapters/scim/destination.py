@@ -70,7 +70,7 @@ class Destination:
             settings.token.get_secret_value() if settings.token else "",
             settings.timeout_s,
             settings.concurrent,
-            _trust(settings.verify, self._system),
+            _trust(settings, self._system),
         )
         self._turns = asyncio.Semaphore(settings.concurrent)
         self._probed = False
@@ -295,13 +295,17 @@ def _attributes(shape: EntityShape, system: str) -> dict[str, Attribute | None]:
     }
 
 
-def _trust(verify: bool | Path, system: str) -> ssl.SSLContext | bool:
-    if isinstance(verify, bool):
-        return verify
+def _trust(settings: Settings, system: str) -> ssl.SSLContext | bool:
+    if not settings.url.startswith("https:"):
+        return False  # nothing to verify, and loading the authorities takes a while
+    if isinstance(settings.verify, bool):
+        return settings.verify
     try:
-        return ssl.create_default_context(cafile=verify)
+        return ssl.create_default_context(cafile=settings.verify)
     except OSError as error:
-        raise ConfigError(f"{system}: settings.verify: {verify}: {error.strerror or error}") from None
+        raise ConfigError(
+            f"{system}: settings.verify: {settings.verify}: {error.strerror or error}"
+        ) from None
 
 
 def _is_system_wide(unavailable: Unavailable) -> bool:

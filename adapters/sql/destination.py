@@ -19,7 +19,7 @@ from adapters.sql import dialect, rows, schema
 from bus import adapter
 from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
 from bus.errors import ConfigError, Unavailable
-from bus.messages import Op, Outcome
+from bus.messages import Op, Outcome, Value
 
 _SCHEME: Final = "sqlite:///"
 
@@ -126,7 +126,7 @@ class Destination:
             if not _is_refusal(error):
                 raise
             if len(batch) == 1:
-                return [Receipt(batch[0].key, Outcome.FAILED, _reason(error))]
+                return [Receipt(batch[0].key, Outcome.FAILED, _reason(error, batch[0]))]
         middle = len(batch) // 2
         return self._settle(connection, batch[:middle], at) + self._settle(connection, batch[middle:], at)
 
@@ -244,12 +244,19 @@ def _is_refusal(error: Exception) -> bool:
     return True  # a number or a text that no SQLite column can hold
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, delivery: Delivery) -> str:
     """Why, without values: SQLite's own messages name columns and constraints only."""
-    match error:
-        case OverflowError():
-            return "a whole number is beyond the 64 bits of a column"
-        case UnicodeEncodeError():
-            return "a text has half a surrogate pair in it, which is not Unicode"
-        case _:
-            return str(error)
+    if isinstance(error, sqlite3.Error):
+        return str(error)
+    fields = ", ".join(name for name, value in delivery.fields.items() if not _can_be_bound(value))
+    return f"{fields or delivery.key}: more than 64 bits, or half a surrogate pair, which no column can hold"
+
+
+def _can_be_bound(value: Value) -> bool:
+    if isinstance(value, int):
+        return -(1 << 63) <= value < 1 << 63
+    texts = value if isinstance(value, tuple) else (value,)
+    try:
+        return all(not isinstance(text, str) or text.encode() is not None for text in texts)
+    except UnicodeEncodeError:
+        return False

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance.subjects import Scim, Sql, Subject
+from conformance.subjects import OneRosterCsv, Scim, Sql, Subject
 
 from bus.adapter import Destination
 from bus.errors import ConfigError, Unavailable
@@ -13,6 +13,7 @@ from bus.messages import Op, Outcome
 SUBJECTS: list[type[Subject]] = [
     Sql,
     Scim,
+    OneRosterCsv,
 ]
 
 PLANES = "".join(chr(plane << 16 | 0xF0) for plane in range(17)) + "e\u0301 \u202e \ufeff 👩‍👩‍👧"
@@ -68,6 +69,8 @@ async def test_a_blank_field_reads_back_blank(subject: Subject, there: Destinati
 
 
 async def test_a_field_that_a_delivery_leaves_out_stays(subject: Subject, there: Destination) -> None:
+    if not subject.patches:
+        pytest.skip("its system takes whole records only")
     fields = subject.fields("1001", "before")
     await there.apply([subject.delivery("1001", 1, fields)])
     partial = {name: value for name, value in fields.items() if name != subject.text_field}
@@ -207,7 +210,7 @@ async def test_half_a_surrogate_pair_fails_alone(subject: Subject, there: Destin
     receipts = await there.apply([subject.delivery("1", 1), broken])
 
     assert [receipt.outcome for receipt in receipts] == [Outcome.DELIVERED, Outcome.FAILED]
-    assert "Unicode" in receipts[1].reason
+    assert subject.text_field in receipts[1].reason
 
 
 async def test_it_closes_twice(subject: Subject) -> None:
