@@ -31,7 +31,8 @@ class Surroundings:
 
     `state`: a folder of its own that outlives the process. `now_ms`: the clock. `sleep` waits that many
     seconds. `waiting(name, why)`: say that there is news which is not complete yet (a file still growing).
-    `entities`: what the configuration asks of this adapter.
+    `entities`: what the configuration asks of this adapter. `concurrent`: how many requests it may have under
+    way at the same time.
     """
 
     system: str
@@ -39,6 +40,7 @@ class Surroundings:
     now_ms: Callable[[], int]
     sleep: "Sleep"
     entities: tuple["EntityShape", ...] = ()
+    concurrent: int = 1
     waiting: Callable[[str, str], None] = field(default=_ignore)
 
 

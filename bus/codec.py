@@ -95,7 +95,7 @@ def encode_event(event: Event) -> bytes:
         "id": event.id,
         "system": event.system,
         "entity": event.entity,
-        "op": event.op.value,
+        "op": event.op,
         "local_id": event.local_id,
         "full": event.full,
         "observed_at_ms": event.observed_at_ms,
@@ -149,29 +149,30 @@ def encode_change(change: Change) -> bytes:
     Fields that share an origin name it once: most of a record came in one event.
     """
     record = change.record
-    origins: dict[Origin, list[str]] = {}
+    # By identity: fields of one event share the very object, and hashing a tuple costs more than the rest.
+    origins: dict[int, tuple[Origin, list[str]]] = {}
     for name, origin in record.origins.items():
-        names = origins.get(origin)
-        if names is None:
-            origins[origin] = [name]
+        found = origins.get(id(origin))
+        if found is None:
+            origins[id(origin)] = (origin, [name])
         else:
-            names.append(name)
+            found[1].append(name)
     entries: dict[str, object] = {
         "v": SCHEMA,
         "key": record.key,
         "rev": record.rev,
         "entity": record.entity,
-        "op": change.op.value,
+        "op": change.op,
         "deleted": record.deleted,
         "values": record.values,
-        "origins": [(*origin, names) for origin, names in origins.items()],
+        "origins": [(*origin, names) for origin, names in origins.values()],
         "links": record.links,
         "seen": {system: tuple(seen) for system, seen in record.seen.items()},
         "changed": record.changed,
         "event_seq": record.event_seq,
         "event_id": change.event_id,
         "system": change.system,
-        "outcome": change.outcome.value,
+        "outcome": change.outcome,
         "refused": change.refused,
         "decided_at_ms": change.decided_at_ms,
         "observed_at_ms": change.observed_at_ms,
@@ -274,7 +275,7 @@ def decode_audit(body: bytes) -> list[AuditRecord]:
 
 def encode_alert(alert: Alert) -> bytes:
     """One alert as it stands on ALERTS."""
-    return _pack({"v": SCHEMA, **alert._asdict(), "severity": alert.severity.value})
+    return _pack({"v": SCHEMA, **alert._asdict(), "severity": alert.severity})
 
 
 def decode_alert(body: bytes) -> Alert:

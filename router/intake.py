@@ -194,7 +194,7 @@ class Intake:
             return "an entity that the configuration does not know"
         if event.system not in self._district.systems:
             return "a system that the configuration does not know"
-        if subjects.event(event.system, event.entity, event.op.value) != stored.subject:
+        if subjects.event(event.system, event.entity, event.op) != stored.subject:
             return "its subject names another system, entity or operation"
         # A clock that runs ahead must not make everything after it look stale (design: clamped).
         late = event.observed_at_ms > stored.at_ms

@@ -165,7 +165,8 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:
     world, entities = shared.world, shared.district.entities
     shapes = tuple(destination_shape(each, entities[name]) for name, each in rule.entities.items())
-    adapter = world.make_destination(system, _surroundings(world, system.name, "destination", shapes))
+    surroundings = _surroundings(world, system.name, "destination", shapes)
+    adapter = world.make_destination(system, replace(surroundings, concurrent=rule.concurrent))
     shared.stack.push_async_callback(adapter.close)
     return Worker(
         system=system.name,
@@ -174,7 +175,6 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
             name: Route(each, compile_destination(each, entities[name]), entities[name].owner)
             for name, each in rule.entities.items()
         },
-        concurrent=rule.concurrent,
         linger_s=rule.linger_s,
         rate_per_s=rule.rate_per_s,
         store=shared.store,

@@ -1,4 +1,4 @@
-"""One account at a time: find it, compare it, write what differs; many at a time, up to `concurrent`.
+"""One account at a time: find it, compare it, write what differs; several at the same time.
 
 SCIM cannot compare our versions, so nothing is ever SUPERSEDED here; If-Match keeps a write from going over
 what somebody else wrote since we looked. A record that is there is an account that is switched on: unless
@@ -43,14 +43,13 @@ _SYSTEM_WIDE = frozenset({401, 403, 429, 503})
 
 
 class Settings(adapter.Settings):
-    """`url`: the service's base, what comes before `/Users`. `concurrent`: accounts at a time. `verify`: of
+    """`url`: the service's base, what comes before `/Users`. `verify`: of
     the TLS certificate: true, false, or a file with the authorities to trust.
     """
 
     url: str = Field(pattern=r"^https?://[^/]+")
     token: SecretStr | None = None
     timeout_s: float = Field(default=30.0, gt=0)
-    concurrent: int = Field(default=8, ge=1, le=64)
     verify: bool | Path = True
 
 
@@ -69,10 +68,10 @@ class Destination:
             settings.url,
             settings.token.get_secret_value() if settings.token else "",
             settings.timeout_s,
-            settings.concurrent,
+            surroundings.concurrent,
             _trust(settings, self._system),
         )
-        self._turns = asyncio.Semaphore(settings.concurrent)
+        self._turns = asyncio.Semaphore(surroundings.concurrent)
         self._probed = False
 
     async def check(self) -> None:

@@ -205,7 +205,7 @@ class _Reading:
 
     def _plain(self, node: _Node, path: Path) -> object:
         self.values += 1
-        if False:
+        if self.values > VALUES_MAX:
             raise self._error(node.place, f"more than {VALUES_MAX} values (aliases count each time)")
         if len(path) > DEPTH_MAX:
             raise self._error(node.place, f"nested more than {DEPTH_MAX} deep")

@@ -79,15 +79,19 @@ def _appeared(
         return Decision(Outcome.REFUSED, tombstone, False, event.op, reason=reason)
     empty = tombstone or Record(key, rules.name, 0, 0, True, (), 0, {}, {}, {}, {})
     values, origins, changed, refused = _fields(empty, event, rules, event_seq)
-    record = empty._replace(
-        rev=empty.rev + 1,
-        deleted=False,
-        changed=changed,
-        event_seq=event_seq,
-        values=values,
-        origins=origins,
-        links={**empty.links, event.system: event.local_id},
-        seen={**empty.seen, event.system: Seen(event.observed_at_ms, refused)},
+    record = Record(
+        empty.key,
+        empty.entity,
+        empty.rev + 1,
+        empty.seq,
+        False,
+        changed,
+        event_seq,
+        values,
+        origins,
+        {**empty.links, event.system: event.local_id},
+        {**empty.seen, event.system: Seen(event.observed_at_ms, refused)},
+        empty.extra,
     )
     outcome = Outcome.REFUSED if refused else Outcome.ACCEPTED
     return Decision(outcome, record, True, Op.CREATE, changed, tuple(refused), _why(refused, rules))
@@ -123,12 +127,13 @@ def _fields(
     accepted: dict[str, Value] = {}
     refused: dict[str, Value] = {}
     for name, value in event.fields.items():
-        if value == old.get(name) and (value is not None or name in old):
+        before = old.get(name)
+        if value == before and (value is not None or name in old):
             continue
         rule = fields.get(name)
         if rule is not None and rule.owner == system:
             accepted[name] = value
-        elif value != old.get(name):
+        elif value != before:
             refused[name] = value
     if not accepted:
         return old, record.origins, (), refused

@@ -63,7 +63,6 @@ class Worker:
         system: str,
         adapter: Destination,
         routes: Mapping[str, Route],
-        concurrent: int,
         linger_s: float,
         rate_per_s: float,
         store: Store,
@@ -83,7 +82,6 @@ class Worker:
         self.unreachable = ""
         self.last_delivery_ms = 0
         self._adapter = adapter
-        self._concurrent = concurrent
         self._linger_s = linger_s
         self._rate_per_s = rate_per_s
         self._store = store
@@ -193,7 +191,7 @@ class Worker:
         """Call the adapter. Raises Unavailable, also for a call that hangs and for an adapter's bug."""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                receipts = await self._side_by_side(deliveries)
+                receipts = await self._adapter.apply(deliveries)
         except TimeoutError:
             raise Unavailable(f"{self.system}: no answer within {DEADLINE_S:.0f} s") from None
         except Unavailable:
@@ -204,17 +202,6 @@ class Worker:
             raise Unavailable(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
         self._one_by_one = False
         return {receipt.key: receipt for receipt in receipts}
-
-    async def _side_by_side(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        """The batch in `concurrent` parts at the same time; a record stands in one of them only."""
-        parts = [deliveries[start :: self._concurrent] for start in range(self._concurrent)]
-        tasks = [asyncio.ensure_future(self._adapter.apply(part)) for part in parts if part]
-        try:
-            return [receipt for task in tasks for receipt in await task]
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _settled(
         self, claim: Claim, record: Record, found: Planned, receipts: Mapping[str, Receipt]

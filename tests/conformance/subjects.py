@@ -183,9 +183,11 @@ class Scim(Subject):
     def url(self) -> str:
         return f"{self.request.getfixturevalue('scim_url')}/{self.folder.name}"
 
-    def make(self, url: str = "", token: str = TOKEN, **settings: Any) -> scim.Destination:
+    def make(
+        self, url: str = "", token: str = TOKEN, concurrent: int = 8, **settings: Any
+    ) -> scim.Destination:
         given = scim.Settings.model_validate({"url": url or self.url, "token": token, **settings})
-        return scim.Destination(given, self.surroundings())
+        return scim.Destination(given, replace(self.surroundings(), concurrent=concurrent))
 
     def make_unreachable(self) -> scim.Destination:
         return self.make("http://127.0.0.1:9")  # the discard port: nobody listens
