@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple, cast
 
+from pydantic import ValidationError
+
 from bus.adapter import Destination, Settings, Source, Surroundings
 from bus.errors import ConfigError
 
@@ -52,15 +54,23 @@ def settings_class(side: str, name: str) -> type[Settings]:
 
 
 def make_source(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> Source:
-    """A source of this kind. Raises ConfigError, pydantic.ValidationError."""
-    checked = settings_class("source", name).model_validate(dict(settings))
-    return cast(Source, adapter_class("source", name)(checked, surroundings))
+    """A source of this kind. Raises ConfigError."""
+    return cast(Source, _make("source", name, settings, surroundings))
 
 
 def make_destination(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> Destination:
-    """A destination of this kind. Raises ConfigError, pydantic.ValidationError."""
-    checked = settings_class("destination", name).model_validate(dict(settings))
-    return cast(Destination, adapter_class("destination", name)(checked, surroundings))
+    """A destination of this kind. Raises ConfigError."""
+    return cast(Destination, _make("destination", name, settings, surroundings))
+
+
+def _make(side: str, name: str, settings: Mapping[str, object], surroundings: Surroundings) -> object:
+    try:
+        checked = settings_class(side, name).model_validate(dict(settings))
+    except ValidationError as error:
+        wrong = ", ".join(".".join(str(part) for part in one["loc"]) for one in error.errors())
+        what = f"{surroundings.system}: settings of {name} are wrong: {wrong}. See: yellowbus check"
+        raise ConfigError(what) from None  # pydantic's text holds the values, and one may be a secret
+    return adapter_class(side, name)(checked, surroundings)
 
 
 def _side(side: str, name: str) -> Side:

@@ -65,12 +65,13 @@ class Commands(click.Group):
 
 def _load(name: str, reference: str) -> click.Command:
     module, _, attribute = reference.partition(":")
+    missing = attribute
     try:
-        command = getattr(import_module(module), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        missing = error.name or attribute
-        raise click.ClickException(f"{name}: {missing} is not here. Install yellowbus again") from None
-    assert isinstance(command, click.Command)
+        command = getattr(import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        command, missing = None, str(error.name)
+    if not isinstance(command, click.Command):
+        raise click.ClickException(f"{name}: {missing} is not here. Install yellowbus again")
     return command
 
 

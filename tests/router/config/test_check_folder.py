@@ -29,6 +29,14 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
         "entities/student.yaml", "email: {", "email: {owner: sys, ",
         ['entities/student.yaml:7:18: email.owner: "sys" is no system here. Did you mean "sis"?'],
     ),
+    "an owner that says nothing of its records": (
+        "entities/school.yaml", "owner: sis", "owner: warehouse",
+        ["entities/school.yaml:2:8: owner: warehouse tells us nothing of school"],
+    ),
+    "an owner that says nothing of its field": (
+        "entities/student.yaml", "grades: {", "grades: {owner: sis, ",
+        ["entities/student.yaml:9:19: grades.owner: sis does not map this field of student in its source:"],
+    ),
     "an unknown entity": (
         "sis.yaml", "\n    school:", "\n    schol:",
         ['sis.yaml:16:5: "schol" is no entity here. Did you mean "school"?'],
@@ -274,6 +282,24 @@ def test_a_secret_is_shown_in_no_problem(written: Any, monkeypatch: pytest.Monke
 
     assert len(problems) == 3
     assert not any("hunter2" in problem for problem in problems)
+
+
+def test_a_file_that_would_be_overlooked_is_a_mistake(written: Any) -> None:
+    written.write("lms.yml", "system: lms\n")
+    written.write(".#sis.yaml", "an editor's")
+
+    (problem,) = written.problems()
+
+    assert problem == "lms.yml:1:1: is not read. Rename it to .yaml"
+
+
+def test_neither_key_nor_settings_show_in_the_districts_repr(written: Any) -> None:
+    written.change("district.yaml", "name:", "key: 0123456789abcdef0123x\nname:")
+
+    district = written.district()
+
+    assert "0123456789" not in repr(district)
+    assert "/nowhere" not in repr(district)
 
 
 def test_a_folder_that_is_not_there_is_one_problem(tmp_path: Path) -> None:

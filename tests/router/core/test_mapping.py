@@ -57,7 +57,19 @@ def destination(*terms: Term, when: str = "", sources: tuple[str, ...] = ()) -> 
 
 
 def record(**values: Value) -> Record:
-    return Record("student/7", "student", 1, 1, False, values, {}, {}, {})
+    return Record(
+        key="student/7",
+        entity="student",
+        rev=1,
+        seq=1,
+        deleted=False,
+        changed=(),
+        event_seq=1,
+        values=values,
+        origins={},
+        links={},
+        seen={},
+    )
 
 
 def fields_of(rule: DestinationEntity, of: Record) -> dict[str, Value]:
