@@ -47,9 +47,14 @@ def bus_options(command: C) -> C:
 
     options = (
         click.option(
-            "--server", default="", envvar="NATS_URL", help="The server: nats://bus.example:4222 [$NATS_URL]."
+            "--server",
+            default="",
+            envvar="YELLOWBUS_SERVER",
+            help="The server, as in nats://bus.example:4222 [$YELLOWBUS_SERVER].",
         ),
-        click.option("--creds", default="", envvar="NATS_CREDS", help="Credentials file [$NATS_CREDS]."),
+        click.option(
+            "--creds", default="", envvar="YELLOWBUS_CREDS", help="Credentials file [$YELLOWBUS_CREDS]."
+        ),
         click.option(
             "--state",
             default=Path("state"),
@@ -98,12 +103,12 @@ class Client:
             raise YellowbusError(f"{what}: the router is newer than this console. Update yellowbus here")
         return answer
 
-    async def pending(self, stream: str, durable: str) -> int:
-        """How many messages of a stream that consumer has not settled; 0 if there is no such consumer."""
+    async def pending(self, stream: str, durable: str) -> int | None:
+        """How many messages of a stream that consumer has not settled; None: there is no such consumer."""
         try:
             info = await self._connection.api(f"CONSUMER.INFO.{stream}.{durable}")
         except ApiError:
-            return 0
+            return None
         return int(info["num_pending"]) + int(info["num_ack_pending"])
 
 

@@ -1,0 +1,320 @@
+"""`yellowbus demo`: an invented district, its export brought to three systems while you look on."""
+
+import asyncio
+import fcntl
+import json
+import shutil
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+from rich.live import Live
+
+from bus.embedded import address_in
+from bus.errors import Unavailable, YellowbusError
+from console.client import Client, Where, client
+
+from . import flow
+from .flow import Flow
+from .processes import Child, Children, yellowbus
+from .screen import screen
+
+SOURCE: Final = "sis"
+READY_MAX_S: Final = 60.0
+STUCK_MAX_S: Final = 60.0
+LOOK_EVERY_S: Final = 0.25
+LINE_EVERY_S: Final = 2.0
+INTERRUPTED: Final = 130
+
+_FOLDERS: Final = (
+    Path(__file__).parents[2] / "integrations",
+    Path(__file__).parents[2] / "share" / "yellowbus" / "integrations",
+)
+"""Where the example district stands: in a clone, and in an installation."""
+
+
+class Ground(NamedTuple):
+    """The folder of a demo, and what stands where in it."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "integrations"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def exports(self) -> Path:
+        return self.folder / "exports"
+
+    @property
+    def accounts(self) -> Path:
+        return self.folder / "accounts.json"
+
+    @property
+    def remembered(self) -> Path:
+        return self.folder / "demo.json"
+
+    @property
+    def nats(self) -> Path:
+        return self.folder / "nats.env"
+
+
+@click.command()
+@click.option(
+    "--folder", default=Path("demo"), show_default=True, type=click.Path(path_type=Path, file_okay=False)
+)
+@click.option("--students", default=None, type=click.IntRange(10, 100_000), help="[default: 300]")
+@click.option("--day", default=1, show_default=True, type=click.IntRange(1, 300), help="Of the school year.")
+@click.option("--reset", is_flag=True, help="Start over: forget what earlier runs did in the folder.")
+def demo(folder: Path, students: int | None, day: int, reset: bool) -> None:
+    """Bring an invented district's export to three systems, and show how it flows.
+
+    They are an identity provider (a local SCIM server), a warehouse and an assessment platform.
+
+    Run it again: nothing is delivered twice. With --day 2 only the differences flow.
+    """
+    ground = Ground(folder)
+    with _held(folder):
+        try:
+            _prepare(ground, students, day, reset)
+            with Children() as children:
+                end = asyncio.run(_flow(ground, day, children))
+                click.echo("Stopping ...", err=True)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            click.echo("Stopped. What has flowed so far is kept; the next run goes on from there.", err=True)
+            raise SystemExit(INTERRUPTED) from None
+    _tell(ground, end, day)
+    if end.failed:
+        raise SystemExit(1)
+
+
+# -- before
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One demo at a time in a folder. Raises YellowbusError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise YellowbusError(
+                f"{folder}: a demo is running here. Wait for it, or take another folder: --folder"
+            ) from None
+        yield
+
+
+def _prepare(ground: Ground, students: int | None, day: int, reset: bool) -> None:
+    """Lay out the folder and write the day's export. Raises YellowbusError."""
+    if reset:
+        for path in (ground.config, ground.state, ground.exports):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (ground.accounts, ground.remembered, ground.nats):
+            path.unlink(missing_ok=True)
+    before = json.loads(ground.remembered.read_text()) if ground.remembered.exists() else {}
+    wanted = students or before.get("students") or 300
+    if before and before["students"] != wanted:
+        raise YellowbusError(
+            f"{ground.folder}: here is a district of {before['students']} students already (asked for"
+            f" {wanted}). Start over: make demo RESET=1, or yellowbus demo --reset"
+        )
+    ground.remembered.write_text(json.dumps({"students": wanted}))
+    if not ground.config.exists():
+        shutil.copytree(_example(), ground.config)
+    for folder in (ground.state / SOURCE, ground.state / "assessment", ground.exports):
+        folder.mkdir(parents=True, exist_ok=True)
+    click.echo(f"Inventing a district of {wanted:,} students, day {day} ...", err=True)
+    yellowbus("sample", "--students", f"{wanted}", "--seed", "1", "--day", f"{day}", str(ground.exports))
+
+
+def _example() -> Path:
+    found = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    if found is None:
+        raise YellowbusError(f"{_FOLDERS[0]}: no example district. Install yellowbus again")
+    return found
+
+
+# -- while it flows
+
+
+async def _flow(ground: Ground, day: int, children: Children) -> Flow:
+    """Start everything, put the export into the folder, follow it to the end."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    port = _free_port()
+    click.echo("Starting the identity provider, the bus and the router ...", err=True)
+    scim = children.start(
+        "identity provider",
+        ("console.cli.accounts", "--port", f"{port}", str(ground.accounts)),
+        ground.folder / "scim.log",
+    )
+    await _answers(port, scim)
+    router = children.start(
+        "router",
+        ("console.cli", "router", "--config", str(ground.config), "--state", str(ground.state)),
+        ground.folder / "router.log",
+        SCIM_URL=f"http://127.0.0.1:{port}",
+    )
+    async with _router(ground, router) as bus:
+        status = await bus.ask("status")
+        last = status["sources"][SOURCE]["last_read"]
+        _drop(ground, day)
+        return await _follow(bus, (scim, router), last["number"] if last else 0, status["changes"])
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+async def _answers(port: int, child: Child) -> None:
+    """Wait until somebody listens. Raises YellowbusError."""
+    async with _deadline(child):
+        while True:
+            child.check()
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+@asynccontextmanager
+async def _router(ground: Ground, child: Child) -> AsyncIterator[Client]:
+    """A connection, once the router answers. Raises YellowbusError."""
+    where = Where(state=ground.state)
+    async with _deadline(child):
+        while True:
+            child.check()
+            try:
+                async with client(where) as bus:
+                    await bus.ask("status")
+                    break
+            except Unavailable:
+                await asyncio.sleep(0.1)
+    async with client(where) as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def _deadline(child: Child) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(READY_MAX_S):
+            yield
+    except TimeoutError:
+        raise YellowbusError(
+            f"{child.name}: no answer within {READY_MAX_S:.0f} s. Its log: {child.log}"
+        ) from None
+
+
+def _drop(ground: Ground, day: int) -> None:
+    """Put the day's export into the source's folder, as a careful system does: whole, then its marker."""
+    name = f"oneroster-day{day:03d}.zip"
+    folder = ground.state / SOURCE
+    part = folder / f"{name}.part"
+    shutil.copyfile(ground.exports / name, part)
+    # The marker says that the file is whole, so nobody waits for it to settle.
+    (folder / f"{name}.ready").touch()
+    part.rename(folder / name)
+    click.echo(f"{folder / name}: put there. Its source looks there every 5 s.", err=True)
+
+
+async def _follow(bus: Client, children: tuple[Child, ...], after_read: int, changes: int) -> Flow:
+    """Show how it flows until all of it has arrived. Raises YellowbusError if it does not."""
+    moved_s = time.monotonic()
+    seen, next_line_s = "", 0.0
+    console = screen(stderr=True)
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        while True:
+            for child in children:
+                child.check()
+            now_s = time.monotonic()
+            found = await flow.look(bus, SOURCE, after_read, changes)
+            _check_read(found)
+            if found.done:
+                return found
+            if console.is_terminal:
+                live.update(flow.table(found, flow.line(found)), refresh=True)
+            moving = f"{found.rows} {found.changes} {found.status['destinations']}"
+            if moving != seen:
+                moved_s = now_s
+                if not console.is_terminal and now_s >= next_line_s:
+                    click.echo(flow.line(found), err=True)
+                    next_line_s = now_s + LINE_EVERY_S
+            seen = moving
+            if now_s - moved_s > STUCK_MAX_S:
+                why = found.unreachable or flow.line(found)
+                raise YellowbusError(
+                    f"nothing moved for {STUCK_MAX_S:.0f} s: {why}. The log: {children[-1].log}"
+                )
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _check_read(found: Flow) -> None:
+    if found.read and found.read["outcome"] == "refused":
+        why = "; ".join(found.read["remarks"][:3])
+        raise YellowbusError(
+            f"{found.read['name']} was refused: {why}. Start over: make demo RESET=1", runbook="refused-file"
+        )
+
+
+# -- after
+
+
+def _tell(ground: Ground, end: Flow, day: int) -> None:
+    """What has become of it, and where to look."""
+    read = end.read or {}
+    headline = (
+        f"Day {day}: {end.rows:,} rows read, {end.events:,} events, {end.changes:,} changes,"
+        f" {end.delivered:,} deliveries in {end.took_s:.1f} s"
+    )
+    click.echo(f"{headline}\n")
+    screen().print(flow.table(end))
+    if not end.events:
+        click.echo(f"\n{read.get('name')} has nothing new: no event, and nothing was delivered twice.")
+    elif end.failed:
+        click.echo(f"\n{end.failed:,} deliveries failed. See why: nats stream view DEAD (below)")
+    address = address_in(ground.state / "nats")
+    _write_private(
+        ground.nats,
+        f"export NATS_URL={address.url} NATS_USER={address.user} NATS_PASSWORD='{address.password}'\n",
+    )
+    zips = sorted((ground.state / "assessment").glob("*.zip"))
+    click.echo(
+        f"""
+Where to look
+  warehouse    sqlite3 {ground.state / "warehouse.db"} 'select count(*) from students'
+  assessment   {zips[-1] if zips else ground.state / "assessment"}
+  accounts     {ground.accounts} (what the SCIM server holds)
+  configuration {ground.config}
+
+The bus runs while the router does. Start both again, and look into it from another terminal:
+  yellowbus up --config {ground.config} --state {ground.state}
+  yellowbus status --state {ground.state}
+  . {ground.nats}      # NATS_URL, NATS_USER and NATS_PASSWORD for the nats tool
+  nats stream ls
+  nats stream view AUDIT --translate "yellowbus decode"
+  nats consumer info CHANGES warehouse
+
+Next: make demo (again: nothing flows), make demo DAY={day + 1} (only the differences), make demo RESET=1"""
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
