@@ -1,0 +1,71 @@
+# What people and CI type. `make demo` and `make test` work on a fresh clone.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,$(shell command -v $(each) 2>/dev/null)) python3)
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help setup demo test test-all check fmt bench simulate clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        an invented district flows to three systems (DAY=2 STUDENTS=300 RESET=1)"
+	@echo "make test        lint, types and tests, as CI runs them; test-all: also the slow ones"
+	@echo "make check       lint and types only; fmt: format"
+	@echo "make bench       figures and their floors; simulate: seeded runs of the simulator"
+	@echo "make setup       the virtual environment ($(VENV)); clean: remove it, the demo and caches"
+
+# -- the virtual environment; a stamp says what is in it
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "yellowbus needs Python 3.11 or later; '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)." >&2; \
+	    echo "Install one, or say which: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "Installing yellowbus into $(VENV) ..."
+	@$(PIP) install --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing yellowbus and its tools into $(VENV) ..."
+	@$(PIP) install --editable '.[dev,demo]'
+	@touch $(VENV)/.demo $@
+
+setup: $(VENV)/.dev
+
+# -- run
+
+demo: $(VENV)/.demo
+	@$(BIN)/yellowbus demo --folder demo \
+	    $(if $(STUDENTS),--students $(STUDENTS)) $(if $(DAY),--day $(DAY)) $(if $(filter-out 0,$(RESET)),--reset)
+
+bench: setup
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+simulate: setup
+	@$(BIN)/python -m pytest -q tests/simulation $(ARGS)
+
+# -- test
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: check
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" $(ARGS)
+
+test-all: check
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
+
+fmt: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
