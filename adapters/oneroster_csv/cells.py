@@ -33,12 +33,16 @@ def cells_of(
     >>> cells_of("orgs", "7", {"name": "Elm", "identifier": None}, columns, frozenset({"name"}))
     {'name': 'Elm', 'sourcedId': '7'}
     """
-    cells = {name: text for name, value in fields.items() if (text := _text(name, value))}
+    cells = {}
+    for name, value in fields.items():
+        text = value if isinstance(value, str) and value.isprintable() else _text(name, value)
+        if text:
+            cells[name] = text
     cells.setdefault("sourcedId", id_)
-    if unknown := sorted(cells.keys() - allowed):
-        raise Unwritable(f"{table} has no column {', '.join(unknown)}")
-    if missing := sorted(needed - cells.keys()):
-        raise Unwritable(f"{table}: blank, but required: {', '.join(missing)}")
+    if not cells.keys() <= allowed:
+        raise Unwritable(f"{table} has no column {', '.join(sorted(cells.keys() - allowed))}")
+    if not needed <= cells.keys():
+        raise Unwritable(f"{table}: blank, but required: {', '.join(sorted(needed - cells.keys()))}")
     return cells
 
 

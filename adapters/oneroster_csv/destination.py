@@ -2,7 +2,6 @@
 
 import asyncio
 import glob
-import json
 import os
 import sqlite3
 import string
@@ -21,7 +20,7 @@ from bus.messages import Op, Outcome
 from . import cells, manifest
 from .cells import Unwritable
 from .file import Change, write
-from .held import Held, Holdings
+from .held import Cells, Held, Holdings
 from .tables import COLUMNS, METADATA, TABLES
 
 _PLACEHOLDERS: Final = {"date", "time", "seq"}
@@ -38,9 +37,9 @@ class DestinationSettings(Settings):
     version: Literal["1.1", "1.2"] = "1.1"
     kind: Literal["bulk", "delta"] = "bulk"
     filename: str = "oneroster-{date}-{time}-{seq}.zip"
-    keep: int = Field(14, ge=1)
-    shrink_max: float = Field(0.20, ge=0, le=1)
-    shrink_min_rows: int = Field(20, ge=1)
+    keep: int = Field(default=14, ge=1)
+    shrink_max: float = Field(default=0.20, ge=0, le=1)
+    shrink_min_rows: int = Field(default=20, ge=1)
 
     @model_validator(mode="after")
     def _check_filename(self) -> Self:
@@ -188,14 +187,12 @@ class Destination:
             after = self._cells(delivery, before)
         except Unwritable as why:
             return Outcome.FAILED, str(why), None
-        if before == after or (before and after and json.loads(before) == json.loads(after)):
-            if now and now.version == version:
-                return Outcome.UNCHANGED, "", None
-            after = before
+        if before == after and now and now.version == version:
+            return Outcome.UNCHANGED, "", None
         change = Change(place, delivery.table, delivery.id, version, before, after)
         return (Outcome.DELIVERED if change.visible else Outcome.UNCHANGED), "", change
 
-    def _cells(self, delivery: Delivery, before: str | None) -> str | None:
+    def _cells(self, delivery: Delivery, before: Cells | None) -> Cells | None:
         """The row as it is to be, or None if it is to go. Raises Unwritable."""
         if delivery.op is Op.DELETE and not delivery.deactivate:
             return None
@@ -203,11 +200,10 @@ class Destination:
         if delivery.op is Op.DELETE:
             if "enabledUser" not in described.allowed:
                 raise Unwritable(f"{delivery.table} cannot be switched off. Use on_delete: delete")
-            return json.dumps({**json.loads(before), "enabledUser": "false"}) if before else None
-        row = cells.cells_of(
+            return {**before, "enabledUser": "false"} if before else None
+        return cells.cells_of(
             delivery.table, delivery.id, delivery.fields, described.allowed, described.required
         )
-        return json.dumps(row)
 
     def _guard(
         self, held: Holdings, receipts: list[Receipt], changes: list[Change]

@@ -1,8 +1,8 @@
 """The zip that a destination writes: everything it holds, or what one batch changed."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,17 +15,18 @@ from .writing import zip_at
 Headers = Mapping[str, Sequence[str]]
 SYSTEM: Final = "yellowbus"
 _LARGE_ROWS: Final = 1_000_000
+_BLANKS: Final = repeat("")
 
 
 class Change(NamedTuple):
-    """What a delivery does to a row. `place` is where it stands in its batch. Cells are JSON, or None."""
+    """What a delivery does to a row. `place` is where it stands in its batch. None: there is no row."""
 
     place: int
     table: str
     id: str
     version: int
-    before: str | None
-    after: str | None
+    before: Cells | None
+    after: Cells | None
 
     @property
     def visible(self) -> bool:
@@ -68,14 +69,14 @@ def write(
 def _lines(header: Sequence[str], rows: Iterable[Cells]) -> Iterator[Sequence[str]]:
     yield header
     for cells in rows:
-        yield [cells.get(column, "") for column in header]
+        yield list(map(cells.get, header, _BLANKS))
 
 
 def _bulk(held: Holdings, table: str, *, derived: bool) -> Iterator[Cells]:
     if not derived:
-        yield from (cells for _, cells in held.scan(table))
+        yield from held.scan(table)
         return
-    for _, user in held.scan("users"):
+    for user in held.scan("users"):
         yield from roles_of(user).values()
 
 
@@ -86,11 +87,10 @@ def _delta(changes: Sequence[Change], table: str, now_ms: int, *, derived: bool)
     for change in changes:
         if change.table != ("users" if derived else table):
             continue
-        before, after = _parsed(change.before), _parsed(change.after)
-        if derived:
-            old, new = (roles_of(before) if before else {}), (roles_of(after) if after else {})
-        else:
-            old, new = ({change.id: before} if before else {}), ({change.id: after} if after else {})
+        old, new = (
+            _roles(cells) if derived else {change.id: cells} if cells else {}
+            for cells in (change.before, change.after)
+        )
         for id_, cells in new.items():
             if old.get(id_) != cells:
                 yield {**cells, "status": "active", "dateLastModified": date}
@@ -98,6 +98,5 @@ def _delta(changes: Sequence[Change], table: str, now_ms: int, *, derived: bool)
             yield {**old[id_], "status": "tobedeleted", "dateLastModified": date}
 
 
-def _parsed(cells: str | None) -> dict[str, str] | None:
-    found: dict[str, str] | None = json.loads(cells) if cells else None
-    return found
+def _roles(user: Cells | None) -> Mapping[str, Cells]:
+    return roles_of(user) if user else {}

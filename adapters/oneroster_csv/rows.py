@@ -44,7 +44,7 @@ def batches(file: str, stream: IO[bytes], layout: Layout, *, delta: bool, warn: 
             yield list(map(Row._make, zip(lines, values, judge.deleted(chunk), strict=False)))
     except Faulty as faulty:
         raise faulty.refused(file) from None
-    if empty:
+    if empty and not delta:
         warn(f"{file}: a header and no rows")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import repeat
 from typing import Final, NamedTuple
 
 from . import sample_names as names
@@ -235,7 +236,7 @@ class Roster:
 
 def in_order(version: str, table: str, cells: Cells) -> list[str]:
     """The cells of a row as the file has them."""
-    return [cells.get(column, "") for column in TABLES[version][table].columns]
+    return list(map(cells.get, TABLES[version][table].columns, repeat("")))
 
 
 def _sessions() -> Iterator[Cells]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,11 +29,11 @@ class SourceSettings(Settings):
     """
 
     folder: Path
-    settle: float = Field(60.0, ge=0)
-    poll: float = Field(5.0, gt=0)
-    keep: int = Field(14, ge=1)
-    expanded_bytes_max: int = Field(20_000_000_000, ge=1)
-    expanded_times_max: int = Field(200, ge=1)
+    settle: float = Field(default=60.0, ge=0)
+    poll: float = Field(default=5.0, gt=0)
+    keep: int = Field(default=14, ge=1)
+    expanded_bytes_max: int = Field(default=20_000_000_000, ge=1)
+    expanded_times_max: int = Field(default=200, ge=1)
 
 
 class Source:
@@ -55,7 +55,7 @@ class Source:
                 raise ConfigError(f"{what} (expected one of {', '.join(COLUMNS)})")
         await asyncio.to_thread(self._check_folder)
 
-    async def read(self) -> AsyncIterator[Reading]:
+    async def read(self) -> AsyncGenerator[Reading, None]:
         """Wait for packages, for ever. Raises Unavailable if the folder cannot be read."""
         await asyncio.to_thread(self._prepare)
         while True:

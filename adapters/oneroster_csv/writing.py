@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -53,19 +54,14 @@ def write_csv(stream: IO[bytes], rows: Iterable[Cells]) -> int:
     """RFC 4180 in UTF-8 without a BOM. Returns how many rows were written, the header not counted."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
-    count = -1
-    for count, row in enumerate(rows):
-        writer.writerow(row)
-        if count % ROWS_AT_ONCE == 0:
-            _flush(text, stream)
-    _flush(text, stream)
+    count, remaining = -1, iter(rows)
+    while chunk := list(islice(remaining, ROWS_AT_ONCE)):
+        count += len(chunk)
+        writer.writerows(chunk)
+        stream.write(text.getvalue().encode())
+        text.seek(0)
+        text.truncate()
     return count
-
-
-def _flush(text: io.StringIO, stream: IO[bytes]) -> None:
-    stream.write(text.getvalue().encode())
-    text.seek(0)
-    text.truncate()
 
 
 @contextmanager

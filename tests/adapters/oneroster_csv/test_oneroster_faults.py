@@ -13,7 +13,7 @@ def cut(text: str, by: int) -> str:
     return text[:-by]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[str | bytes, str]] = {
     "cut in the middle of a row": (cut(GOOD, 30), "users.csv:3:11: 10 cells (expected 18)"),
     "cut inside quotes": (GOOD + '3,,,true,o1,student,u3,,"Ta', "users.csv:4:1: the row that starts here"),
     "a cell too many": (GOOD + user("3").replace("07", "07,08"), "users.csv:4:19: 19 cells (expected 18)"),

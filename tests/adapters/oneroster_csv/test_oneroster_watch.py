@@ -1,6 +1,7 @@
 """When a package is taken, and where it goes."""
 
 import asyncio
+import json
 import os
 from contextlib import aclosing
 from pathlib import Path
@@ -164,7 +165,7 @@ async def test_moves_that_a_crash_cut_short_are_ended_at_the_next_start(inbox: I
     moved.mkdir(parents=True)
     pairs = [[str(inbox.folder / name), str(moved / name)] for name in LOOSE]
     (inbox.root / "state").mkdir()
-    (inbox.root / "state" / "moving.json").write_text(__import__("json").dumps(pairs))
+    (inbox.root / "state" / "moving.json").write_text(json.dumps(pairs))
     (inbox.folder / "orgs.csv").rename(moved / "orgs.csv")  # the crash came here
     inbox.put(GOOD)
 
