@@ -34,6 +34,7 @@ class Door(NamedTuple):
     side: str
     make: Make
     entities: tuple[EntityShape, ...]
+    concurrent: int = 1
 
 
 @click.command()
@@ -112,7 +113,7 @@ def doors(district: District) -> list[Door]:
                 for name, rule in destination.entities.items()
             )
             make = partial(adapters.make_destination, destination.adapter, destination.settings)
-            found.append(Door(system.name, "destination", make, shapes))
+            found.append(Door(system.name, "destination", make, shapes, destination.concurrent))
     return found
 
 
@@ -126,6 +127,7 @@ def _make(door: Door, folder: Path) -> Source | Destination:
             now_ms=lambda: time.time_ns() // 1_000_000,
             sleep=asyncio.sleep,
             entities=door.entities,
+            concurrent=door.concurrent,
         )
     )
 

@@ -114,6 +114,7 @@ class EntityFile(_Written):
     title: str = ""
     owner: Text = Field(description="The system that decides whether a record exists")
     match: tuple[Texts, ...] = Field(default=(), description="Fields that must all be equal; tried in order")
+    partition: str = Field(default="", description="The reference to a record's school: guards count by it")
     fields: dict[FieldName, FieldEntry] = Field(min_length=1)
 
 

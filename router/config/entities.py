@@ -52,7 +52,9 @@ def _rule(says: EntityFile) -> EntityRule:
         )
         for name, entry in says.fields.items()
     }
-    return EntityRule(name=says.entity, owner=says.owner, fields=fields, match=says.match)
+    return EntityRule(
+        name=says.entity, owner=says.owner, fields=fields, match=says.match, partition=says.partition
+    )
 
 
 def _wrong(
@@ -71,6 +73,8 @@ def _wrong(
             yield document.problem((*at, "owner"), _no_system(f"{name}.owner", entry.owner, systems))
         for text, where in _wrong_reference(entry, entities):
             yield document.problem((*at, *where), f'"{name}": {text}')
+    if text := _no_partition(says):
+        yield document.problem(("partition",), text)
     for n, rule in enumerate(says.match):
         for m, name in enumerate(rule):
             if text := _unmatchable(name, says.fields):
@@ -89,6 +93,15 @@ def _wrong_reference(entry: FieldEntry, entities: tuple[str, ...]) -> Iterator[t
     for n, name in enumerate(entry.to):
         if name not in entities:
             yield f'"{name}" is no entity here. {did_you_mean(name, entities)}', ("to", n)
+
+
+def _no_partition(says: EntityFile) -> str:
+    name = says.partition
+    if name and name not in says.fields:
+        return f'partition: "{name}" is no field of this entity. {did_you_mean(name, says.fields)}'
+    if name and says.fields[name].type not in _REFERENCES:
+        return f'partition: "{name}" is a {says.fields[name].type} (expected a reference)'
+    return ""
 
 
 def _unmatchable(name: str, fields: Mapping[str, FieldEntry]) -> str:

@@ -116,6 +116,14 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
         "entities/student.yaml", "- [email]", "- [mail]",
         ['entities/student.yaml:4:6: match: "mail" is no field of this entity. Did you mean "email"?'],
     ),
+    "a partition that is no field": (
+        "entities/student.yaml", "owner: sis", "owner: sis\npartition: scool",
+        ['entities/student.yaml:3:12: partition: "scool" is no field of this entity. Did you mean "school"?'],
+    ),
+    "a partition that is no reference": (
+        "entities/student.yaml", "owner: sis", "owner: sis\npartition: email",
+        ['entities/student.yaml:3:12: partition: "email" is a text (expected a reference)'],
+    ),
     "a required field that its owner does not map": (
         "entities/student.yaml", "email: {", "email: {}\n  nick: {required: true, ",
         ['sis.yaml:10:7: "nick" is missing: student requires it, and sis owns it'],
