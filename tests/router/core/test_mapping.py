@@ -155,12 +155,27 @@ def test_no_error_holds_a_value(rule: SourceEntity) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_answers_of_an_expression_do_not_mix_up_however_many_there_are() -> None:
-    to_event = compile_source(source(term("name", "n + '!'")), STUDENT)
+class Counting:
+    """A program that counts how often it runs."""
 
-    for again in range(2):
+    variables = ("n",)
+    runs = 0
+
+    def execute(self, context: dict[str, object], /) -> object:
+        self.runs += 1
+        return f"{context['n']}!"
+
+
+def test_answers_are_remembered_up_to_a_limit_and_do_not_mix_up() -> None:
+    program = Counting()
+    rule = source(Term(field="name", text="n + '!'", program=program))
+    to_event = compile_source(rule, STUDENT)
+
+    for _ in range(2):
         for n in range(REMEMBERED_MAX + 10):
-            assert to_event({"id": "7", "n": f"{n}"}) == ("7", {"name": f"{n}!"}), again
+            assert to_event({"id": "7", "n": f"{n}"}) == ("7", {"name": f"{n}!"})
+
+    assert program.runs == REMEMBERED_MAX + 10 + 10
 
 
 texts = st.text(max_size=40)
