@@ -1,0 +1,256 @@
+"""Make the index again from the streams: they are the truth, and it is only an index of them.
+
+CHANGES gives the records and the crosswalk, AUDIT how far events are settled and what each destination holds,
+STATE the ids that destinations gave, EVENTS what systems said since without changing anything. Pages are read
+one after the other, so memory does not grow with the streams. Nothing is published.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bus import subjects
+from bus.codec import decode_audit, decode_change, decode_event, encode_seen, unpack
+from bus.errors import Garbage, YellowbusError
+from bus.messages import AuditRecord, Event, Outcome, Record
+from bus.port import Bus, Stored
+from router.core.identity import named, references, resolve
+from router.core.merge import merge
+from router.core.rules import District
+from router.database import Database, Write
+from router.store import SCHEMA, Store, named_queries
+
+QUERIES: Final = named_queries(Path(__file__).with_name("rebuild.sql"))
+
+LedgerRow = tuple[str, str, int, int, int, str, str]
+"""destination, key, rev, epoch, seq, hash, local_id: as in the table."""
+
+
+class Rebuilt(NamedTuple):
+    """What the new index has. `foreign`: messages on the streams that are none of ours, passed over."""
+
+    events: int
+    changes: int
+    records: int
+    seen: int
+    links: int
+    ledger: int
+    work: int
+    foreign: int
+
+
+@dataclass(slots=True)
+class Gaps:
+    """Which sequences have been seen: all up to `high`, but for the gaps.
+
+    >>> gaps = Gaps(0)
+    >>> for seq in (1, 4, 5, 3): gaps.saw(seq)
+    >>> gaps.high, gaps.left
+    (5, [(2, 2)])
+    """
+
+    high: int
+    left: list[tuple[int, int]] = field(default_factory=list)
+
+    def saw(self, seq: int) -> None:
+        """This one is there. In nearly every case it is the next one."""
+        if seq > self.high:
+            if seq > self.high + 1:
+                self.left.append((self.high + 1, seq - 1))
+            self.high = seq
+            return
+        for index, (first, last) in enumerate(self.left):
+            if first <= seq <= last:
+                parts = [(first, seq - 1), (seq + 1, last)]
+                self.left[index : index + 1] = [part for part in parts if part[0] <= part[1]]
+                return
+
+
+class Rebuild:
+    """Fills an empty index. Made new for each."""
+
+    def __init__(self, bus: Bus, database: Database, district: District, epoch: int, now_ms: int) -> None:
+        self._bus = bus
+        self._database = database
+        self._store = Store(database)
+        self._district = district
+        self._epoch = epoch
+        self._now_ms = now_ms
+        self._references = {name: references(rule) for name, rule in district.entities.items()}
+        self._foreign = 0
+
+    async def run(self) -> Rebuilt:
+        """All of it. Raises Unavailable, and YellowbusError for an index that is not empty."""
+        if self._store.position("schema"):
+            raise YellowbusError("rebuild: the new index is not empty. Remove it, and start again")
+        events = await self._settled()
+        changes = await self._records(events)
+        await self._own_ids()
+        await self._seen(events)
+        await self._mark()
+        positions = [("events", events), ("changes", changes), ("epoch", self._epoch), ("schema", SCHEMA)]
+        await self._store.commit([self._store.write("save_positions", positions)])
+        records, seen, links, ledger, work = self._database.read(QUERIES["counts"])[0]
+        return Rebuilt(events, changes, records, seen, links, ledger, work, self._foreign)
+
+    # AUDIT: what is settled
+
+    async def _settled(self) -> int:
+        """The ledger; and up to which EVENTS sequence everything is settled."""
+        info = await self._bus.info(subjects.EVENTS)
+        gaps = Gaps(info.first_seq - 1)
+        async for page in self._bus.read(subjects.AUDIT, subject="audit.event.>"):
+            for record in self._audited(page):
+                gaps.saw(record.seq)
+        async for page in self._bus.read(subjects.AUDIT, subject="audit.delivery.>"):
+            await self._ledger(self._audited(page))
+        # The audit of a step may have been cut off between two messages: what it does not settle is decided
+        # again by the router's start. A sequence that EVENTS does not have is no gap.
+        for first, last in gaps.left:
+            async for events in self._bus.read(subjects.EVENTS, first_seq=first, last_seq=last):
+                return events[0].seq - 1
+        return min(gaps.high, info.last_seq)
+
+    def _audited(self, page: Sequence[Stored]) -> list[AuditRecord]:
+        found: list[AuditRecord] = []
+        for stored in page:
+            try:
+                found += decode_audit(stored.body)
+            except Garbage:
+                self._foreign += 1
+        return found
+
+    async def _ledger(self, records: Sequence[AuditRecord]) -> None:
+        rows: dict[tuple[str, str], LedgerRow] = {}
+        for each in records:
+            name = (each.destination, each.key)
+            epoch, seq = each.epoch, each.seq
+            if each.outcome is Outcome.FAILED:  # it holds what it held
+                held = rows.get(name) or self._held(name)
+                epoch, seq = (held[3], held[4]) if held else (0, 0)
+            rows[name] = (*name, each.rev, epoch, seq, each.hash, each.local_id)
+        await self._store.commit([Write(QUERIES["save_settled"], list(rows.values()))])
+
+    def _held(self, name: tuple[str, str]) -> LedgerRow | None:
+        found = self._database.read(QUERIES["held"], name)
+        if not found:
+            return None
+        rev, epoch, seq, hash_, local_id = found[0]
+        return (*name, rev, epoch, seq, hash_, local_id)
+
+    # CHANGES: the records
+
+    async def _records(self, events: int) -> int:
+        """Records and crosswalk as decided by the events up to that one; returns the CHANGES sequence.
+
+        Changes of later events are left: the router's start takes them together with their events.
+        """
+        newest = 0
+        async for page in self._bus.read(subjects.CHANGES):
+            rows: dict[str, tuple[str, str, int, int, bytes]] = {}
+            links: dict[tuple[str, str, str], str] = {}
+            for stored in page:
+                record = self._record(stored)
+                if record is None:
+                    continue
+                if record.event_seq > events:
+                    await self._save(rows, links)
+                    return newest
+                newest = record.seq
+                rows[record.key] = (record.key, record.entity, record.rev, record.seq, stored.body)
+                for system, local_id in record.links.items():
+                    links[system, record.entity, local_id] = record.key
+            await self._save(rows, links)
+        return newest
+
+    def _record(self, stored: Stored) -> Record | None:
+        try:
+            return decode_change(stored.body, stored.seq).record
+        except Garbage:
+            self._foreign += 1
+            return None
+
+    async def _save(
+        self,
+        rows: dict[str, tuple[str, str, int, int, bytes]],
+        links: dict[tuple[str, str, str], str],
+    ) -> None:
+        store = self._store
+        await store.commit(
+            [
+                store.write("save_records", list(rows.values())),
+                store.write("save_links", [(*name, key) for name, key in links.items()]),
+            ]
+        )
+
+    # STATE: ids that destinations gave
+
+    async def _own_ids(self) -> None:
+        async for page in self._bus.read(subjects.STATE, subject="state.link.>"):
+            rows = []
+            for stored in page:
+                try:
+                    said = unpack(stored.body)
+                    rows.append((said["system"], said["key"], said["local_id"]))
+                except (Garbage, KeyError):
+                    self._foreign += 1
+            await self._store.commit([Write(QUERIES["save_own_ids"], rows)])
+
+    # EVENTS: what was said since
+
+    async def _seen(self, until: int) -> None:
+        """What systems said of records after their newest change: it decides what is stale, and refused."""
+        async for page in self._events(until):
+            links = self._store.links(
+                [
+                    name
+                    for event, _ in page
+                    for name in (
+                        (event.system, event.entity, event.local_id),
+                        *named(event, self._references[event.entity]),
+                    )
+                ]
+            )
+            keys = {links.get((event.system, event.entity, event.local_id), "") for event, _ in page} - {""}
+            records = self._store.records(list(keys))
+            said: dict[str, Record] = {}
+            for event, seq in page:
+                key = links.get((event.system, event.entity, event.local_id), "")
+                before = said.get(key) or records.get(key)
+                if before is None or seq <= before.event_seq:
+                    continue
+                fields, _ = resolve(event, self._references[event.entity], links)
+                rules = self._district.entities[event.entity]
+                after = merge(before, event._replace(fields=fields), key, rules, seq).record
+                if after is not None and after is not before:
+                    said[key] = before._replace(seen=after.seen)
+            rows = [(key, encode_seen(record.seen)) for key, record in said.items()]
+            await self._store.commit([self._store.write("save_seen", rows)])
+
+    async def _events(self, until: int) -> AsyncIterator[list[tuple[Event, int]]]:
+        if not until:
+            return
+        async for page in self._bus.read(subjects.EVENTS, last_seq=until):
+            found = []
+            for stored in page:
+                try:
+                    event = decode_event(stored.body)
+                except Garbage:
+                    continue  # settled as invalid
+                if event.entity in self._references and event.system in self._district.systems:
+                    observed_ms = min(event.observed_at_ms, stored.at_ms)
+                    found.append((event._replace(observed_at_ms=observed_ms), stored.seq))
+            yield found
+
+    # The work list
+
+    async def _mark(self) -> None:
+        """Whatever a destination does not hold in its newest rev. One that turns out equal is not sent."""
+        rows = [
+            (system.name, self._now_ms, json.dumps(sorted(system.destination.entities)))
+            for system in self._district.systems.values()
+            if system.destination
+        ]
+        await self._store.commit([Write(QUERIES["mark_behind"], rows)])

@@ -1,0 +1,26 @@
+-- The statements that only `yellowbus rebuild` needs; the others stand in store.sql.
+
+-- save_settled: a ledger entry from the audit stream, where the newest rev counts
+INSERT INTO ledger (destination, key, rev, epoch, seq, hash, local_id) VALUES {rows}
+ON CONFLICT (destination, key) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
+    hash = excluded.hash, local_id = excluded.local_id
+WHERE excluded.rev >= rev;
+
+-- held: the ledger entry of one record
+SELECT rev, epoch, seq, hash, local_id FROM ledger WHERE destination = ? AND key = ?;
+
+-- save_own_ids: ids that destinations gave, where no delivery on the audit stream tells them any more
+INSERT INTO ledger (destination, key, rev, epoch, seq, hash, local_id)
+SELECT ?1, r.key, 0, 0, 0, '', ?3 FROM record r WHERE r.key = ?2
+ON CONFLICT (destination, key) DO UPDATE SET local_id = excluded.local_id WHERE local_id = '';
+
+-- mark_behind: put on the work list of a destination whatever is not settled up to its newest rev
+INSERT INTO work (destination, key, rev, since_ms)
+SELECT ?1, r.key, r.rev, ?2 FROM record r
+LEFT JOIN ledger l ON l.destination = ?1 AND l.key = r.key
+WHERE r.entity IN (SELECT value FROM json_each(?3)) AND (l.rev IS NULL OR l.rev < r.rev)
+ORDER BY r.seq;
+
+-- counts: what the new index has
+SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM record WHERE seen IS NOT NULL),
+       (SELECT count(*) FROM link), (SELECT count(*) FROM ledger), (SELECT count(*) FROM work);
