@@ -31,6 +31,8 @@ BUFFER_BYTES_MAX: Final = 8 * 1024 * 1024
 BEGIN_WAIT_S: Final = 1.0
 LAST_ACK_MAX_S: Final = 0.5
 
+_STATUS: Final = b"NATS/1.0 "
+"""A message of the server's own has a status on its first line; one of ours has none."""
 _GONE: Final = ("consumer deleted", "consumer is push based", "stream deleted")
 
 
@@ -51,10 +53,13 @@ def parse_ack(reply: str) -> tuple[int, int]:
 class PullConsumer:
     """`bus.port.Consumer`. Begun by `begin`; there is nothing to wait for before that."""
 
-    def __init__(self, connection: Connection, stream: str, name: str, batch: int) -> None:
+    def __init__(
+        self, connection: Connection, stream: str, name: str, batch: int, bodies: bool = True
+    ) -> None:
         self._connection = connection
         self._where = f"{stream}.{name}"
         self._batch = batch
+        self._bodies = bodies
         self._subscription: Subscription | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._begin_at_s: float | None = None
@@ -143,7 +148,7 @@ class PullConsumer:
             self._end(self._missing())
             raise self._missing() from error
         self._inbox = self._connection.new_inbox()
-        self._subscription = await self._connection.subscribe(self._inbox, self._hear)
+        self._subscription = await self._connection.subscribe_direct(self._inbox, self._hear)
         await self._pull()
 
     async def _reset(self) -> None:
@@ -222,32 +227,28 @@ class PullConsumer:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._where}"
         await self._connection.write(wire(subject, self._inbox, "", body.encode()))
 
-    async def _hear(self, msg: Msg) -> None:
-        if msg.subject == self._inbox and msg.headers and "Status" in msg.headers:
-            await self._status(msg.headers)
+    def _hear(self, subject: bytes, reply: bytes, head: bytes, body: bytes) -> None:
+        """One message off the socket: no I/O in here, and nothing that waits."""
+        if not reply or (not body and head.startswith(_STATUS)):
+            self._connection.spawn(self._status(headers_of(head)))
             return
         self._heard = True
         self._asked -= 1
-        seq, at_ms = parse_ack(msg.reply)
+        text = reply.decode()
+        seq, at_ms = parse_ack(text)
         if seq <= self._received:
-            await self._came_again(seq, msg.reply)
+            self._connection.spawn(self._came_again(seq, text))
             return
         self._received = seq
-        head = msg.headers or {}
-        stored = Stored(
-            msg.subject,
-            seq,
-            at_ms,
-            msg.data,
-            head.get("Nats-Msg-Id", ""),
-            head.get("traceparent", ""),
-            msg.reply,
-        )
-        self._buffer.append(stored)
-        self._buffer_bytes += len(msg.data)
+        id_ = trace = ""
+        if self._bodies and head:
+            headers = headers_of(head)
+            id_, trace = headers.get("Nats-Msg-Id", ""), headers.get("traceparent", "")
+        self._buffer.append(Stored(subject.decode(), seq, at_ms, body, id_, trace, text))
+        self._buffer_bytes += len(body)
         self._arrived.set()
         if self._wants_more():
-            await self._pull()
+            self._connection.spawn(self._pull())
 
     async def _came_again(self, seq: int, reply: str) -> None:
         if seq <= self._acked:

@@ -1,16 +1,20 @@
 """The NATS protocol where nats-py is slow: making many commands at once, and reading headers."""
 
 import re
+from operator import methodcaller
 
 import nats.aio.client
 
+from bus.parse import Parser
+
+_parted = methodcaller("partition", ":")
 _UNSAFE = re.compile(r"[\s\x00]")
 
 
 def wire(subject: str, reply: str, headers: str, body: bytes) -> bytes:
     """One message as the protocol wants it. `headers` are whole lines, each ended by CRLF.
 
-    Several of them joined go out as one write: nats-py's own `publish` costs four times as much.
+    Several of them joined go out as one write: nats-py's own `publish` costs six times as much.
     """
     if _UNSAFE.search(subject) or not subject:
         raise ValueError(f"{subject!r}: no subject (no blanks, not empty)")
@@ -22,9 +26,25 @@ def wire(subject: str, reply: str, headers: str, body: bytes) -> bytes:
 
 
 class Client(nats.aio.client.Client):
-    """nats-py's client, with headers read in a sixth of its time: they were half the cost of a message."""
+    """nats-py's client, with headers read in half the time: they were half the cost of a message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ps = self.parser = Parser(self)
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        lines = (line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n") if ":" in line)
-        return {name: value.strip() for name, _, value in lines}
+        lines = map(_parted, raw.decode("utf-8", "replace").split("\r\n"))
+        return {name: value.strip() for name, colon, value in lines if colon}
+
+
+def headers_of(head: bytes) -> dict[str, str]:
+    """The headers of a message as they came, with the status line's two parts as Status and Description."""
+    if not head:
+        return {}
+    line, _, rest = head.partition(b"\r\n")
+    found = Client._parse_header_lines(rest)
+    _, _, status = line.decode("utf-8", "replace").partition(" ")
+    if status:
+        found["Status"], _, found["Description"] = status.partition(" ")
+    return found

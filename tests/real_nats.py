@@ -82,13 +82,17 @@ class NatsServer:
 
 
 class Wire:
-    """A TCP proxy before a server. `deaf`: what the server says is swallowed. `cut` ends all connections."""
+    """A TCP proxy before a server. `deaf`: what the server says is swallowed; without `flowing`, it is held
+    back. `cut` ends all connections.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.deaf = False
+        self.flowing = asyncio.Event()
+        self.flowing.set()
         self.refusing = False
         self.port = 0
 
@@ -132,6 +136,8 @@ class Wire:
     ) -> None:
         try:
             while data := await reader.read(65536):
+                if from_server:
+                    await self.flowing.wait()
                 if not (from_server and self.deaf):
                     writer.write(data)
                     await writer.drain()
