@@ -1,0 +1,67 @@
+"""What goes wrong, when, and for how long: all of it from the seed.
+
+Each kind of fault draws from a stream of chance of its own, so that one more call of one kind does not change
+what happens to all others.
+"""
+
+from random import Random
+from typing import Final
+
+FAULTS: Final = (
+    "bus.refused",  # Unavailable, nothing stored
+    "bus.lost",  # stored, but the answer is lost
+    "bus.late",  # Unavailable, and stored a moment later
+    "bus.torn",  # of several, the first few are stored, then Unavailable
+    "bus.full",  # the stream has no room
+    "bus.ack",  # an acknowledgement never arrives
+    "bus.gone",  # the consumer is gone
+    "bus.deaf",  # a look into a stream is not answered
+    "bus.outage",  # nothing works for minutes or hours
+    "bus.stray",  # what was on the wire when the process died arrives after its end
+    "disk.full",
+    "source.down",
+    "source.cut",  # a reading breaks off in the middle
+    "far.down",  # a destination does not answer for a while
+    "far.lie",  # it writes, and says that it is not available
+    "far.retry",  # it asks to come again with one record
+    "far.silent",  # it gives no receipt for a record
+    "far.hang",  # it never answers
+    "far.hang_after",  # it writes and never answers
+    "far.slow",
+    "far.reject",  # it says no to one version of a record
+)
+LONG_DELAY_SHARE: Final = 0.03
+
+
+class Weather:
+    """The faults of one simulation. `calm` ends them all."""
+
+    def __init__(self, seed: object, *, share: float = 0.5) -> None:
+        self._seed = seed
+        self._chances: dict[str, Random] = {}
+        self.calm = False
+        climate = Random(f"{seed}/climate")
+        self.rates = {
+            fault: 10 ** climate.uniform(-2.7, -0.9) if climate.random() < share else 0.0 for fault in FAULTS
+        }
+
+    def chance(self, kind: str) -> Random:
+        """The stream of chance of one kind of thing."""
+        if kind not in self._chances:
+            self._chances[kind] = Random(f"{self._seed}/{kind}")
+        return self._chances[kind]
+
+    def happens(self, fault: str, where: str = "") -> bool:
+        """Does it happen now?"""
+        rate = self.rates[fault]
+        return bool(rate) and not self.calm and self.chance(f"{fault}@{where}").random() < rate
+
+    def delay_s(self, where: str, typical_s: float = 0.002) -> float:
+        """How long something takes: mostly about the typical, now and then far longer."""
+        chance = self.chance(f"delay@{where}")
+        long = not self.calm and chance.random() < LONG_DELAY_SHARE
+        return chance.expovariate(1 / typical_s) * (200 if long else 1)
+
+    def spell_s(self, where: str) -> float:
+        """How long a fault that lasts, lasts: seconds to two hours."""
+        return float(10 ** self.chance(f"spell@{where}").uniform(0, 3.9))

@@ -1,0 +1,207 @@
+"""The daemon's own parts in a simulated world: one seed, several lives, and what is left at the end."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from random import Random
+from typing import Any, Final, cast
+
+from simulation.clock import VirtualLoop, closed
+from simulation.disk import Disk
+from simulation.district import make_district
+from simulation.life import Crash, Hook, Life, Trace
+from simulation.school import School, Script
+from simulation.streams import Outage, Server, Wire
+from simulation.systems import Destination, Far, Source
+from simulation.weather import Weather
+
+from bus.adapter import Surroundings
+from bus.errors import StreamFull, Unavailable
+from bus.jetstream import JetStream
+from router.core.rules import SystemRule
+from router.daemon import check_index
+from router.database import Database
+from router.pipeline import Pipeline, World, build
+
+EPOCH: Final = 1
+QUIET_POLL_S: Final = 2.0
+QUIET_POLL_MAX_S: Final = 300.0
+QUIET_WITHIN_S: Final = 3 * 24 * 3600.0
+RESTART_S: Final = 1.0
+DRAIN_MAX_S: Final = 20.0
+
+STATE: Final = Path(tempfile.gettempdir()) / "yellowbus-simulation"
+"""Only for the empty folders that adapters are given."""
+
+
+class Town:
+    """All that outlives the router: bus, disk, systems, the clock, the weather."""
+
+    def __init__(self, seed: object, *, size: int = 14, days: int = 4, faults: float = 0.5) -> None:
+        self.seed = seed
+        self.loop = VirtualLoop(seed)
+        self.trace = Trace(self.loop)
+        self.weather = Weather(seed, share=faults)
+        chance = Random(f"{seed}/town")
+        self.chance = chance
+        stormy = faults > 0
+        self.server = Server(
+            self.loop, changes_per_record_max=chance.choice((64, 64, 3)) if stormy else 64
+        )
+        self.outage = Outage(self.loop, self.weather, self.trace)
+        self.disk = Disk(self.weather)
+        self.district = make_district(chance)
+        self.batch_max = chance.choice((12, 60, 1000)) if stormy else 1000
+        self.apply_max = chance.choice((1, 5, 50)) if stormy else 50
+        self.schools = {
+            "sis": School("sis", Random(f"{seed}/sis"), size),
+            "hr": School("hr", Random(f"{seed}/hr"), size),
+        }
+        self.scripts: dict[str, list[Script]] = {
+            name: school.scripts(days) for name, school in self.schools.items()
+        }
+        self.fars = {
+            "lms": Far("lms", compares=True, gives_ids=False, hates=self._some_keys("hates", stormy)),
+            "idp": Far("idp", compares=False, gives_ids=True, poison=self._some_keys("poison", stormy)),
+            "files": Far("files", compares=False, gives_ids=False),
+        }
+        self.lives = 0
+        self.pipeline: Pipeline | None = None
+        self.notes: list[str] = []
+
+    def _some_keys(self, what: str, stormy: bool) -> frozenset[str]:
+        chance = Random(f"{self.seed}/{what}")
+        if not stormy or chance.random() < 0.6:
+            return frozenset()
+        keys = [f"{entity}/{id_}" for entity, id_ in self.scripts["sis"][-1].after if entity == "student"]
+        return frozenset(chance.sample(sorted(keys), min(2, len(keys))))
+
+    # Living
+
+    def live(self, hook: Hook = lambda name: False, *, turns: int | None = None, until_quiet: bool = True,
+             stop_after_s: float | None = None) -> bool:
+        """One life: until it dies, or all is quiet, or it is told to stop. True: it ended by itself."""
+        self.lives += 1
+        life = Life(self.lives, self.loop, self.trace, hook)
+        self.trace(f"#{life.number} starts")
+        if turns is not None:
+            self.loop.stop_at_turn = self.loop.turns + turns
+        ended = self.loop.run(self._daemon(life, until_quiet, stop_after_s))
+        if ended is None:
+            if life.alive:
+                life.die(f"at turn {self.loop.turns}")
+            self.loop.sweep()
+        self.loop.stop_at_turn = None
+        self.pipeline = None
+        return ended is not None
+
+    async def _daemon(self, life: Life, until_quiet: bool, stop_after_s: float | None) -> bool:
+        """What `router.daemon` and systemd do: start, work, stop when told, start again after a fall."""
+        deadline_s = self.loop.time() + (QUIET_WITHIN_S if stop_after_s is None else stop_after_s)
+        while True:
+            try:
+                async with build(self.district, self._world(life), EPOCH) as pipeline:
+                    await check_index(cast(JetStream, self._wire(life)), pipeline, EPOCH)
+                    self.pipeline = pipeline
+                    await self._work(life, pipeline, until_quiet, deadline_s)
+                    return True
+            except* (Unavailable, StreamFull) as fallen:
+                self.trace(f"#{life.number} falls: {fallen.exceptions[0]!r}")
+                self.notes.append("fell")
+            await asyncio.sleep(RESTART_S)
+
+    async def _work(self, life: Life, pipeline: Pipeline, until_quiet: bool, deadline_s: float) -> None:
+        working = asyncio.ensure_future(pipeline.run())
+        wait_s = QUIET_POLL_S
+        try:
+            while not working.done() and self.loop.time() < deadline_s:
+                await asyncio.wait([working], timeout=min(wait_s, deadline_s - self.loop.time()))
+                wait_s = min(wait_s * 1.5, QUIET_POLL_MAX_S)
+                if until_quiet and self.is_quiet():
+                    break
+        finally:
+            stopped_s = self.loop.time()
+            if not working.done():
+                life.trace(f"#{life.number} is told to stop")
+                working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+            if self.loop.time() - stopped_s > DRAIN_MAX_S and life.alive:
+                raise AssertionError(f"a stop took {self.loop.time() - stopped_s:.0f} s")
+
+    def _wire(self, life: Life) -> Wire:
+        return Wire(self.server, life, self.weather, batch_max=self.batch_max, down=self.outage)
+
+    def _world(self, life: Life) -> World:
+        def trouble(what: str) -> None:
+            life.trace(f"  trouble: {what}")
+
+        def source(system: SystemRule, around: Surroundings) -> Source:
+            return Source(system.name, self.scripts[system.name], life, self.weather)
+
+        def destination(system: SystemRule, around: Surroundings) -> Destination:
+            return Destination(self.fars[system.name], life, self.weather, self.apply_max)
+
+        def open_database(path: Path, schema: str) -> contextlib.AbstractAsyncContextManager[Database]:
+            return self.disk.open(life, path, schema)
+
+        return World(
+            bus=self._wire(life),
+            open_database=open_database,
+            state=STATE,
+            now_ms=self.loop.now_ms,
+            sleep=asyncio.sleep,
+            jitter=Random(f"{self.seed}/jitter/{life.number}").random,
+            make_source=source,
+            make_destination=destination,
+            trouble=trouble,
+        )
+
+    # Looking
+
+    def is_quiet(self) -> bool:
+        """Nothing is under way, and nothing will be."""
+        if any(not script.settled for scripts in self.scripts.values() for script in scripts):
+            return False
+        return not self.unquiet()
+
+    def unquiet(self) -> str:
+        """What is still under way in the router; '' if nothing is."""
+        rows, index = self.disk.rows, "index.sqlite"
+        positions = dict(rows(index, "SELECT name, value FROM position"))
+        if positions.get("events", 0) < self.server.streams["EVENTS"].last_seq:
+            return "events"
+        if rows(index, "SELECT 1 FROM work LIMIT 1"):
+            return "work"
+        if self.pipeline is None or self.pipeline.outbox.waiting:
+            return "outbox"
+        for name in self.fars:
+            durable = self.server.durables.get(("CHANGES", name))
+            marker = self.pipeline.markers[name]
+            stream = self.server.streams["CHANGES"]
+            newest = [
+                seqs[-1]
+                for subject, seqs in stream.by_subject.items()
+                if durable and subject.split(".")[1] in {f.split(".")[1] for f in durable.filters}
+            ]
+            if max(newest, default=0) > max(marker.seq, durable.floor if durable else 0):
+                return f"marker {name}"
+        for system in self.scripts:
+            if rows(f"{system}.sqlite", "SELECT 1 FROM read WHERE outcome = 'publishing' LIMIT 1"):
+                return f"reading {system}"
+        return ""
+
+    def close(self) -> None:
+        closed(self.loop, self.loop.sweep)
+        self.disk.close()
+
+
+@contextlib.contextmanager
+def town(seed: object, **also: Any):  # type: ignore[no-untyped-def]
+    found = Town(seed, **also)
+    try:
+        yield found
+    finally:
+        found.close()
