@@ -105,7 +105,9 @@ class _System:
             return {}
         try:
             model: type[BaseModel] = adapters.settings_class(side, adapter)
-            tables = getattr(adapters.adapter_class(side, adapter), "tables", None)
+            # a source's class may know its columns; a destination's is not loaded before it is used
+            known_by = adapters.adapter_class(side, adapter) if side == "source" else None
+            tables = getattr(known_by, "tables", None)
         except ConfigError as error:
             self._wrong((side, "adapter"), error.message)
             return {}
