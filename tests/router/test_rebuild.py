@@ -1,0 +1,272 @@
+"""The index made again from the streams is the index that was lost."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from running import (
+    Place,
+    check_conservation,
+    check_destinations,
+    flowed,
+    lay_out,
+    sampled,
+    shared,
+    streams,
+    through,
+)
+
+from bus.codec import encode_audit, encode_event
+from bus.embedded import embedded
+from bus.errors import YellowbusError
+from bus.jetstream import JetStream
+from bus.messages import AuditRecord, Event, Op, Outcome, Step
+from bus.port import Message
+from console.cli import main
+from console.client import client
+from router.config import load
+from router.daemon import Signals, serve_forever
+from router.database import Sqlite
+from router.rebuild import Gaps, Rebuild
+from router.store import QUERIES, Store
+
+TABLES = {
+    "record": "key, entity, rev, seq, body, seen",
+    "link": "system, entity, local_id, key",
+    "ledger": "destination, key, rev, epoch, seq, hash, local_id",
+    "work": "destination, key, rev",
+    "outbox": "id",
+    "position": "name, value",
+}
+
+
+@asynccontextmanager
+async def router(place: Place) -> AsyncIterator[None]:
+    """The daemon in this process, its bus without syncing, for speed."""
+    signals, ready = Signals(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            serve_forever(
+                place.config, place.state, signals, synced=False, ready=lambda bus, pipeline: ready.set()
+            )
+        )
+        await ready.wait()
+        try:
+            yield
+        finally:
+            signals.stop.set()
+
+
+def rows_of(index: Path) -> dict[str, list[tuple[Any, ...]]]:
+    connection = sqlite3.connect(index)
+    try:
+        return {
+            table: sorted(connection.execute(f"SELECT {columns} FROM {table}"), key=repr)
+            for table, columns in TABLES.items()
+        }
+    finally:
+        connection.close()
+
+
+def rebuilt(place: Place) -> str:
+    found = CliRunner().invoke(main, ["rebuild", *place.arguments])
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+def small(folder: Path) -> list[Path]:
+    return [shared("small")]
+
+
+def two_days(folder: Path) -> list[Path]:
+    return [sampled(folder, day=1), sampled(folder, day=2)]
+
+
+@pytest.mark.parametrize("packages", [small, two_days])
+def test_records_links_and_ledger_are_the_same_and_nothing_is_sent(
+    tmp_path: Path, packages: Callable[[Path], list[Path]]
+) -> None:
+    place, given = lay_out(tmp_path), packages(tmp_path)
+
+    async def first_life() -> Any:
+        async with router(place):
+            for package in given:
+                await through(place, package)
+            return await streams(place)
+
+    async def next_life() -> Any:
+        async with router(place), client(place.where) as bus:
+            await through(place, given[-1])
+            return await streams(place), await bus.ask("status")
+
+    before = asyncio.run(first_life())
+    lost = rows_of(place.state / "index.sqlite")
+    zips = sorted((place.state / "assessment").iterdir())
+    (place.state / "index.sqlite").write_bytes(b"no database any more")
+    output = rebuilt(place)
+    again = rows_of(place.state / "index.sqlite")
+    after, status = asyncio.run(next_life())
+
+    for table, rows in lost.items():
+        assert again[table] == rows, table
+    assert len(lost["record"]) > 100 and len(lost["ledger"]) > 2 * 100
+    assert f"{len(lost['record']):,} records" in output and "not restored" in output
+    assert len(after.delivered) == len(before.delivered)
+    assert all(each["outcomes"] == {} for each in status["destinations"].values())
+    assert sorted((place.state / "assessment").iterdir()) == zips
+    check_conservation(after)
+    check_destinations(place, given[-1])
+
+
+def test_the_old_index_is_kept_and_a_router_that_runs_is_not_disturbed(tmp_path: Path) -> None:
+    place = lay_out(tmp_path)
+
+    async def while_it_runs() -> Any:
+        async with router(place):
+            await through(place, sampled(tmp_path, students=10))
+            return await asyncio.to_thread(CliRunner().invoke, main, ["rebuild", *place.arguments])
+
+    refused = asyncio.run(while_it_runs())
+    old = rows_of(place.state / "index.sqlite")
+    rebuilt(place)
+
+    assert refused.exit_code == 1 and "another yellowbus router is running" in refused.output
+    assert rows_of(place.state / "index.sqlite.before-rebuild") == old
+
+
+# -- what the streams may be like
+
+
+@asynccontextmanager
+async def index(folder: Path) -> AsyncIterator[Sqlite]:
+    async with Sqlite.open(folder / "index.sqlite", QUERIES["schema"]) as database:
+        yield database
+
+
+def event(n: int, at_ms: int = 1_000) -> Message:
+    said = Event(f"e{n}", "sis", "org", Op.CREATE, f"{n}", {"name": "x"}, True, at_ms)
+    return Message("event.sis.org.create", encode_event(said), said.id)
+
+
+def settled(n: int) -> AuditRecord:
+    return AuditRecord(f"event/{n}", Step.EVENT, Outcome.ACCEPTED, 0, entity="org", seq=n)
+
+
+def delivered(rev: int, outcome: Outcome, hash_: str, seq: int) -> AuditRecord:
+    return AuditRecord(
+        f"lms/org/1@1.{rev}",
+        Step.DELIVERY,
+        outcome,
+        0,
+        destination="lms",
+        entity="org",
+        key="org/1",
+        rev_from=rev,
+        rev=rev,
+        epoch=1,
+        seq=seq,
+        hash=hash_,
+    )
+
+
+async def tell(bus: JetStream, *records: AuditRecord) -> None:
+    for record in records:
+        subject = f"audit.{record.step}.{record.outcome}.{record.system}.org"
+        await bus.publish("AUDIT", [Message(subject, encode_audit([record]), record.id)])
+
+
+async def test_what_the_audit_did_not_settle_is_left_to_the_start(bus: JetStream, tmp_path: Path) -> None:
+    """The audit of a batch is several messages; a crash may come between two of them."""
+    await bus.publish("EVENTS", [event(n) for n in range(1, 7)])
+    await tell(bus, *(settled(n) for n in (1, 2, 3, 5, 6)))
+
+    async with index(tmp_path) as database:
+        made = await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+
+    assert made.events == 3
+
+
+async def test_an_event_that_the_stream_has_not_any_more_is_no_gap(bus: JetStream, tmp_path: Path) -> None:
+    await bus.publish("EVENTS", [event(n) for n in range(1, 7)])
+    await bus.connection.api("STREAM.MSG.DELETE.EVENTS", {"seq": 4})
+    await tell(bus, *(settled(n) for n in (1, 2, 3, 5, 6)))
+
+    async with index(tmp_path) as database:
+        made = await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+
+    assert made.events == 6
+
+
+async def test_a_failed_delivery_leaves_the_version_that_the_destination_holds(
+    bus: JetStream, tmp_path: Path
+) -> None:
+    await tell(
+        bus,
+        delivered(1, Outcome.DELIVERED, "first", seq=10),
+        delivered(2, Outcome.FAILED, "first", seq=20),
+    )
+
+    async with index(tmp_path) as database:
+        await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+        [row] = database.read("SELECT rev, seq, hash FROM ledger")
+
+    assert row == (2, 10, "first")
+
+
+async def test_foreign_messages_are_passed_over_and_counted(bus: JetStream, tmp_path: Path) -> None:
+    await bus.publish("CHANGES", [Message("change.org.x", b"garbage")])
+    await bus.publish("AUDIT", [Message("audit.event.accepted.sis.org", b"\xff\xfe")])
+    await bus.publish("STATE", [Message("state.link.idp.org.x", b"{}")])
+
+    async with index(tmp_path) as database:
+        made = await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+
+    assert made.foreign == 3
+
+
+async def test_an_index_that_is_not_empty_is_not_touched(bus: JetStream, tmp_path: Path) -> None:
+    async with index(tmp_path) as database:
+        store = Store(database)
+        await store.commit([store.write("save_positions", [("schema", 1)])])
+
+        with pytest.raises(YellowbusError, match="not empty"):
+            await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+
+
+async def test_a_repeat_that_changed_nothing_is_seen_again(tmp_path: Path) -> None:
+    """What a system said last decides what is stale: it has to survive the loss of the index."""
+    place = lay_out(tmp_path)
+    package = sampled(tmp_path, students=10)
+    async with router(place):
+        await through(place, package)
+    async with embedded(place.state / "nats", synced=False) as address, JetStream.connect(address) as bus:
+        async for page in bus.read("EVENTS"):
+            again = [
+                Message(
+                    stored.subject, stored.body.replace(stored.id.encode(), b"x" * len(stored.id)), f"x{n}"
+                )
+                for n, stored in enumerate(page)
+            ]
+            await bus.publish("EVENTS", again[:20])
+            break
+    async with router(place), client(place.where) as asking:
+        await flowed(asking, 0)
+    lost = rows_of(place.state / "index.sqlite")
+
+    await asyncio.to_thread(rebuilt, place)
+
+    assert sum(row[5] is not None for row in lost["record"]) == 20
+    assert rows_of(place.state / "index.sqlite") == lost
+
+
+def test_gaps_close_from_both_ends_and_in_the_middle() -> None:
+    gaps = Gaps(0)
+    for seq in (5, 1, 4, 2, 9, 7):
+        gaps.saw(seq)
+
+    assert (gaps.high, gaps.left) == (9, [(3, 3), (6, 6), (8, 8)])
