@@ -115,14 +115,15 @@ class Outbox:
         hour only, and a router may be down for longer.
         """
         left = self._store.outbox()
-        known: set[str] = set()
+        known: set[tuple[str, str]] = set()  # a delivery and its dead letter have the same id
         for stream in {stream_of(message.subject) for _, message in left}:
             info = await self._bus.info(stream)
             first = max(info.first_seq, info.last_seq - TAIL_MESSAGES, 1)
             async for batch in self._bus.read(stream, first_seq=first):
-                known.update(stored.id for stored in batch)
-        self._clear += [(id_,) for id_, message in left if message.id in known]
-        self.hand_over([(id_, message) for id_, message in left if message.id not in known])
+                known.update((stream, stored.id) for stored in batch)
+        there = {id_ for id_, message in left if (stream_of(message.subject), message.id) in known}
+        self._clear += [(id_,) for id_ in sorted(there)]
+        self.hand_over([(id_, message) for id_, message in left if id_ not in there])
 
     async def run(self) -> None:
         """Publish for ever. While the bus cannot take them they wait, and the index keeps them."""
