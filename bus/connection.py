@@ -22,6 +22,7 @@ from nats.errors import Error as NatsError
 
 from bus.adapter import Sleep
 from bus.errors import BusError, ConfigError, Denied, Unavailable, YellowbusError
+from bus.parse import Direct
 from bus.wire import Client, wire
 
 log = logging.getLogger(__name__)
@@ -144,6 +145,12 @@ class Connection:
             return await self._client.subscribe(subject, queue=queue, cb=heard)
         except NatsError as error:
             raise self._unavailable(str(error)) from error
+
+    async def subscribe_direct(self, subject: str, heard: Direct) -> Subscription:
+        """Hear messages as they are read from the socket: no queue, no task, headers as they came."""
+        subscription = await self.subscribe(subject, _unheard)
+        self._client.parser.direct[subscription._id] = heard
+        return subscription
 
     def new_inbox(self) -> str:
         return self._client.new_inbox()
@@ -388,3 +395,7 @@ async def connect(
             await connection.close()
     if ending is not None:
         raise ending
+
+
+async def _unheard(message: Msg) -> None:
+    """What a subscription that is heard directly never calls."""

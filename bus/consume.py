@@ -12,7 +12,6 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from bus.connection import ApiError, Connection
@@ -20,7 +19,7 @@ from bus.errors import Unavailable, YellowbusError
 from bus.port import Stored
 from bus.provision import NO_CONSUMER, NO_STREAM
 from bus.topology import SECOND_NS
-from bus.wire import wire
+from bus.wire import headers_of, wire
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +67,7 @@ class PullConsumer:
         self._buffer: deque[Stored] = deque()
         self._buffer_bytes = 0
         self._inbox = ""
+        self._pulling = False
         self._asked = 0  # messages that open pulls may still bring
         self._heard = False
         self._silent_since_s: float | None = None
@@ -93,8 +93,7 @@ class PullConsumer:
         taken = [self._buffer.popleft() for _ in range(min(self._batch, len(self._buffer)))]
         self._buffer_bytes -= sum(len(message.body) for message in taken)
         self._given = taken[-1].seq
-        if self._wants_more():
-            self._connection.spawn(self._pull())
+        self._pull_soon()
         return taken
 
     async def ack(self, message: Stored) -> None:
@@ -139,6 +138,7 @@ class PullConsumer:
         self._buffer.clear()
         self._again.clear()
         self._buffer_bytes = self._asked = 0
+        self._pulling = False
         self._received = self._given_before = self._given
         try:
             await self._reset()
@@ -216,7 +216,13 @@ class PullConsumer:
             and self._buffer_bytes < BUFFER_BYTES_MAX
         )
 
+    def _pull_soon(self) -> None:
+        if not self._pulling and self._wants_more():
+            self._pulling = True
+            self._connection.spawn(self._pull())
+
     async def _pull(self) -> None:
+        self._pulling = False
         if self._subscription is None or not self._wants_more():
             return
         self._asked += self._batch
@@ -229,13 +235,17 @@ class PullConsumer:
 
     def _hear(self, subject: bytes, reply: bytes, head: bytes, body: bytes) -> None:
         """One message off the socket: no I/O in here, and nothing that waits."""
-        if not reply or (not body and head.startswith(_STATUS)):
+        if head.startswith(_STATUS):
             self._connection.spawn(self._status(headers_of(head)))
+            return
+        text = reply.decode()
+        try:
+            seq, at_ms = parse_ack(text)
+        except (ValueError, IndexError):
+            log.warning("not a delivery", extra={"consumer": self._where, "bytes": len(body)})
             return
         self._heard = True
         self._asked -= 1
-        text = reply.decode()
-        seq, at_ms = parse_ack(text)
         if seq <= self._received:
             self._connection.spawn(self._came_again(seq, text))
             return
@@ -247,8 +257,7 @@ class PullConsumer:
         self._buffer.append(Stored(subject.decode(), seq, at_ms, body, id_, trace, text))
         self._buffer_bytes += len(body)
         self._arrived.set()
-        if self._wants_more():
-            self._connection.spawn(self._pull())
+        self._pull_soon()
 
     async def _came_again(self, seq: int, reply: str) -> None:
         if seq <= self._acked:

@@ -49,11 +49,20 @@ class JetStream:
         return await self._publisher.publish(stream, messages)
 
     async def consume(
-        self, stream: str, name: str, *, filters: Sequence[str] = (), start: str = "all", batch: int = 500
+        self,
+        stream: str,
+        name: str,
+        *,
+        filters: Sequence[str] = (),
+        start: str = "all",
+        batch: int = 500,
+        bodies: bool = True,
     ) -> PullConsumer:
-        durable = Durable(stream=stream, name=name, filters=tuple(filters), start=start, batch=batch)
+        durable = Durable(
+            stream=stream, name=name, filters=tuple(filters), start=start, batch=batch, bodies=bodies
+        )
         await provision_consumer(self.connection, durable)
-        consumer = PullConsumer(self.connection, stream, name, batch)
+        consumer = PullConsumer(self.connection, stream, name, batch, bodies)
         await consumer.begin()
         self.connection.listen(consumer)
         self._consumers.append(consumer)

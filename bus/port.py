@@ -76,9 +76,17 @@ class Bus(Protocol):
         ...
 
     async def consume(
-        self, stream: str, name: str, *, filters: Sequence[str] = (), start: str = "all", batch: int = 500
+        self,
+        stream: str,
+        name: str,
+        *,
+        filters: Sequence[str] = (),
+        start: str = "all",
+        batch: int = 500,
+        bodies: bool = True,
     ) -> Consumer:
-        """Follow a stream as durable `name`; makes it if it is not there (`start`: "all" or "new").
+        """Follow a stream as durable `name`; makes it if it is not there (`start`: "all" or "new"). Without
+        `bodies` the messages come without body, id and traceparent: only which they are.
 
         Resets it first: what was delivered but not acknowledged comes again, in order.
         """

@@ -32,6 +32,13 @@ class Client(nats.aio.client.Client):
         super().__init__()
         self._ps = self.parser = Parser(self)
 
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        heard = self.parser.direct.get(sid)  # a message that nats-py's own parser found, behind another line
+        if heard is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+        else:
+            heard(subject, reply, headers or b"", data)
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         lines = map(_parted, raw.decode("utf-8", "replace").split("\r\n"))

@@ -56,7 +56,9 @@ class Marker:
                 await self._sleep(RETRY_S)
 
     async def _follow(self) -> None:
-        consumer = await self._bus.consume(subjects.CHANGES, self._system, filters=self._filters, batch=BATCH)
+        consumer = await self._bus.consume(
+            subjects.CHANGES, self._system, filters=self._filters, batch=BATCH, bodies=False
+        )
         try:
             while True:
                 batch = await consumer.next()
