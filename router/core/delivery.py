@@ -26,6 +26,8 @@ class Held(NamedTuple):
 
 
 NOTHING_HELD: Final = Held(0, Version(0, 0), "", "")
+HELD_UNKNOWN: Final = "?"
+"""The hash where a send had no answer: the record may be there or not, so it is sent, or removed, again."""
 
 
 class Route(NamedTuple):

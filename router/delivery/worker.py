@@ -15,7 +15,7 @@ from bus.errors import Unavailable
 from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
 from bus.port import Message
 from router.alerts import KINDS, alert_message
-from router.core.delivery import NOTHING_HELD, Held, Planned, Route, backoff_s, plan
+from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned, Route, backoff_s, plan
 from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
 from router.database import Write
@@ -28,6 +28,10 @@ CLAIM_MAX: Final = 1000
 ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
 POISON_ATTEMPTS_MAX: Final = 3
+
+
+class AdapterBug(Unavailable):
+    """The adapter raised what it must not. Alone, the record that brings it out is found."""
 
 
 class Claim(NamedTuple):
@@ -98,6 +102,8 @@ class Worker:
         self._failures = 0
         self._one_by_one = False
         self._own_ids = bool(store.read("any_own_id", system))
+        self._started_ms = now_ms()
+        self._unanswered: set[str] = set()
 
     def wake(self) -> None:
         """There may be work."""
@@ -158,8 +164,10 @@ class Worker:
         try:
             receipts = await self._apply(deliveries) if deliveries else {}
         except Unavailable as error:
+            self._unanswered.update(delivery.key for delivery in deliveries)
             await self._postpone_all(claims, error)
             return
+        self._unanswered.update(each.key for each in deliveries if each.key not in receipts)
         if deliveries:
             await self._reached()
         settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
@@ -170,7 +178,14 @@ class Worker:
         route = self.routes.get(record.entity)
         if route is None:  # taken out of the configuration since it was marked
             return record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
-        return record, plan(record, version, claim.held, route, self._key, reference)
+        held = claim.held
+        if record.rev > held.rev + 1 and self._in_doubt(claim):  # an older rev of it may be there
+            held = held._replace(hash=HELD_UNKNOWN)
+        return record, plan(record, version, held, route, self._key, reference)
+
+    def _in_doubt(self, claim: Claim) -> bool:
+        """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""
+        return claim.key in self._unanswered or claim.since_ms <= self._started_ms
 
     def _reference(self, records: object) -> Callable[[str], str]:
         """What this destination calls a record that another one refers to."""
@@ -197,9 +212,9 @@ class Worker:
         except Unavailable:
             raise
         except Exception as error:
-            # A bug in one adapter must not stop the others. Alone, the record that brings it out is found.
+            # A bug in one adapter must not stop the others.
             self._one_by_one = True
-            raise Unavailable(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
+            raise AdapterBug(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
         self._one_by_one = False
         return {receipt.key: receipt for receipt in receipts}
 
@@ -218,7 +233,9 @@ class Worker:
         outcome, reason = receipt.outcome, receipt.reason
         if outcome is Outcome.RETRYING and claim.attempt + 1 >= ATTEMPTS_MAX:
             outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
-        hash_ = claim.held.hash if outcome in (Outcome.FAILED, Outcome.RETRYING) else found.hash
+        hash_ = found.hash
+        if outcome in (Outcome.FAILED, Outcome.RETRYING):
+            hash_ = HELD_UNKNOWN if self._in_doubt(claim) else claim.held.hash
         return Settled(claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s)
 
     async def _commit(self, settled: Sequence[Settled]) -> None:
@@ -242,6 +259,7 @@ class Worker:
                 *letters.writes,
             ]
         )
+        self._unanswered.difference_update(each.claim.key for each in done)
         for each in done:
             self.outcomes[each.outcome] = self.outcomes.get(each.outcome, 0) + 1
             self._own_ids = self._own_ids or bool(each.local_id)
@@ -319,7 +337,8 @@ class Worker:
         self._failures += 1
         first, self.unreachable = not self.unreachable, error.message
         now_ms = self._now_ms()
-        if self._one_by_one and len(claims) == 1 and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
+        alone = len(claims) == 1 and isinstance(error, AdapterBug)
+        if alone and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
             await self._bury(claims[0], error)
             return
         wait_s = error.retry_after_s or backoff_s(self._failures, self._jitter())
@@ -343,11 +362,9 @@ class Worker:
         """A record on which the adapter has raised each time, alone: set aside, so that the rest goes on."""
         record = self._records.many([claim.key])[claim.key]
         self._one_by_one = False
-        held = claim.held
         op = Op.DELETE if record.deleted else Op.UPDATE
-        await self._commit(
-            [Settled(claim, record, Outcome.FAILED, op, held.hash, held.local_id, error.message)]
-        )
+        local_id, why = claim.held.local_id, error.message
+        await self._commit([Settled(claim, record, Outcome.FAILED, op, HELD_UNKNOWN, local_id, why)])
 
     async def _reached(self) -> None:
         self._failures = 0

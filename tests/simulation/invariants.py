@@ -10,7 +10,7 @@ from simulation.world import Town
 
 from bus.codec import decode_audit, decode_change, unpack
 from bus.messages import AuditRecord, Change, Outcome, Step, Value
-from router.core.delivery import content_hash
+from router.core.delivery import HELD_UNKNOWN, content_hash
 
 EVENT_OUTCOMES = {Outcome.ACCEPTED, Outcome.UNCHANGED, Outcome.STALE, Outcome.REFUSED, Outcome.INVALID}
 DELIVERY_OUTCOMES = {
@@ -206,7 +206,7 @@ def _ledger_says(town: Town, far: Far, key: str) -> Iterator[str]:
     [(hash_,)] = town.disk.rows("index.sqlite", sql, far.name, key)
     held = far.records.get(key)
     there = content_hash(held.fields, town.district.key) if held and held.active else ""
-    if hash_ != there:
+    if hash_ not in (there, HELD_UNKNOWN):
         yield f"{far.name} {key}: the ledger does not know what is there"
 
 

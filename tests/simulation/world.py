@@ -28,7 +28,7 @@ from router.pipeline import Pipeline, World, build
 EPOCH: Final = 1
 QUIET_POLL_S: Final = 2.0
 QUIET_POLL_MAX_S: Final = 300.0
-QUIET_WITHIN_S: Final = 3 * 24 * 3600.0
+QUIET_WITHIN_S: Final = 14 * 24 * 3600.0
 RESTART_S: Final = 1.0
 DRAIN_MAX_S: Final = 20.0
 
