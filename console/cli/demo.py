@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 import click
 from rich.live import Live
 
-from bus.embedded import address_in
 from bus.errors import Unavailable, YellowbusError
 from console.client import Client, Where, client
 
@@ -289,7 +288,7 @@ def _tell(ground: Ground, end: Flow, day: int) -> None:
         click.echo(f"\n{read.get('name')} has nothing new: no event, and nothing was delivered twice.")
     elif end.failed:
         click.echo(f"\n{end.failed:,} deliveries failed. See why: nats stream view DEAD (below)")
-    address = address_in(ground.state / "nats")
+    address = Where(state=ground.state).address()
     _write_private(
         ground.nats,
         f"export NATS_URL={address.url} NATS_USER={address.user} NATS_PASSWORD='{address.password}'\n",

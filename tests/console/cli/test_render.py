@@ -1,0 +1,106 @@
+"""What the router answers, as people see it: the worst first, times in the district's zone."""
+
+import copy
+import io
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+from router_answers import READ, STATUS
+
+from console.cli.render import Grade, headline, lines, reads_table, status_table, status_text, when, worst
+
+
+def status(**changed: dict[str, Any]) -> dict[str, Any]:
+    """All is well but for what is said of these systems."""
+    found = copy.deepcopy(STATUS)
+    for name, entries in changed.items():
+        side = "destinations" if name in found["destinations"] else "sources"
+        found[side][name].update(entries)
+    return found
+
+
+def text(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_time_is_the_districts_with_its_offset() -> None:
+    assert when(1_795_449_600_000, ZoneInfo("America/New_York")) == "2026-11-23 11:00:00 -05:00"
+    assert when(1_782_000_000_000, ZoneInfo("America/New_York")).endswith("-04:00")
+    assert when(0, ZoneInfo("UTC")) == "-"
+
+
+def test_all_well_is_ok() -> None:
+    assert worst(STATUS) is Grade.OK
+    assert [line.state for line in lines(STATUS)] == [
+        "up to date",
+        "up to date",
+        "export.zip: taken",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("system", "said", "grade", "words"),
+    [
+        ("idp", {"unreachable": "idp: 401"}, Grade.FAILS, "unreachable: idp: 401"),
+        ("idp", {"outcomes": {"failed": 2}}, Grade.FAILS, "2 records in the dead letters"),
+        ("idp", {"waiting": 9, "retrying": 4}, Grade.WAITS, "4 of 9 tried again"),
+        ("idp", {"waiting": 9}, Grade.WAITS, "delivering"),
+        ("sis", {"unreachable": "no folder"}, Grade.FAILS, "unreachable: no folder"),
+        (
+            "sis",
+            {"last_read": {**READ, "outcome": "refused", "remarks": ["users.csv:7: cut off"]}},
+            Grade.FAILS,
+            "refused whole, nothing was taken: users.csv:7: cut off",
+        ),
+        (
+            "sis",
+            {"last_read": {**READ, "outcome": "waiting", "remarks": ["it has just come"]}},
+            Grade.WAITS,
+            "waits: it has just come",
+        ),
+    ],
+)
+def test_what_is_the_matter_stands_first_and_in_words(
+    system: str, said: dict[str, Any], grade: Grade, words: str
+) -> None:
+    found = status(**{system: said})
+
+    first = lines(found)[0]
+    assert (first.system, first.grade, worst(found)) == (system, grade, grade)
+    assert words in first.state
+    assert words in text(status_table(found))
+
+
+def test_failing_stands_before_waiting_and_both_before_ok() -> None:
+    found = status(warehouse={"waiting": 3}, sis={"unreachable": "gone"})
+
+    assert [line.system for line in lines(found)] == ["sis", "warehouse", "idp"]
+
+
+def test_the_headline_says_what_is_not_on_the_bus_yet() -> None:
+    assert headline({**STATUS, "outbox": 5}).endswith(
+        ", 4,321 events, 4,000 changes, 5 messages not on the bus yet"
+    )
+
+
+def test_one_line_for_a_log_names_what_is_wrong() -> None:
+    assert status_text(status(idp={"unreachable": "no answer", "waiting": 7})) == (
+        "4,321 events, 4,000 changes; idp: 1,200 delivered, 7 waiting, unreachable: no answer;"
+        " warehouse: 1,200 delivered; sis: export.zip: taken"
+    )
+
+
+def test_reads_are_listed_with_their_first_remark() -> None:
+    read = {**READ, "system": "sis", "remarks": ["users.csv:1: a BOM", "x", "y"]}
+
+    shown = text(reads_table([read], ZoneInfo("America/New_York")))
+
+    assert "users.csv:1: a BOM (and 2 more)" in shown
+    assert "2026-11-23 11:00:01 -05:00" in shown
+    assert "1,234" in shown and "accepted" in shown
