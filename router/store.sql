@@ -116,13 +116,12 @@ WITH wanted (system, entity, local_id) AS (VALUES {rows})
 SELECT l.system, l.entity, l.local_id, l.key FROM wanted w
 JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.local_id;
 
--- claim_work: what a worker may take now: due
-SELECT w.id, w.key, w.rev, w.attempt, w.since_ms,
-       l.rev, l.epoch, l.seq, l.hash, l.local_id
-FROM work w
-LEFT JOIN ledger l ON l.destination = w.destination AND l.key = w.key
-WHERE w.destination = ? AND w.not_before_ms <= ?
-ORDER BY w.id LIMIT ?;
+-- claim_work: what a worker may take now. One JSON value: fetched row by row, each row would let go of the
+-- interpreter and wait to get it back.
+SELECT json_group_array(json_array(id, key, rev, attempt, since_ms, held_rev, epoch, seq, hash, local_id))
+FROM (SELECT w.id, w.key, w.rev, w.attempt, w.since_ms, l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
+      FROM work w LEFT JOIN ledger l ON l.destination = w.destination AND l.key = w.key
+      WHERE w.destination = ? AND w.not_before_ms <= ? ORDER BY w.id LIMIT ?);
 
 -- next_due: when the first postponed record of a work list is due
 SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > ?;

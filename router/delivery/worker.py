@@ -5,6 +5,7 @@ only bring the destination to where the record is, never back.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -130,12 +131,12 @@ class Worker:
         return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
 
     def _claims(self, most: int) -> list[Claim]:
-        rows = self._store.read("claim_work", self.system, self._now_ms(), most)
+        ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
         return [
             Claim(id_, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, local_id))
             if held is not None
             else Claim(id_, key, rev, attempt, since, NOTHING_HELD)
-            for id_, key, rev, attempt, since, held, epoch, seq, hash_, local_id in rows
+            for id_, key, rev, attempt, since, held, epoch, seq, hash_, local_id in json.loads(found)
         ]
 
     async def _wait(self) -> None:

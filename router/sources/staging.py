@@ -125,16 +125,17 @@ class Staging:
         found: dict[str, list[Taken]],
         unsound: list[tuple[Any, ...]],
     ) -> None:
+        if row.deleted:  # that it is gone needs no sound fields: whoever holds it knows which entity it was
+            for each in entities:
+                found[each.rule.entity].append(Taken(row, row.values.get(each.rule.id_field, ""), {}))
+            return
         for each in entities:
             try:
                 taken = each.to_event(row.values)
             except Invalid as error:
-                local_id = row.values.get(each.rule.id_field)
-                if row.deleted and local_id:  # that it is gone needs no sound fields
-                    found[each.rule.entity].append(Taken(row, local_id, {}))
-                    return
                 self._aside(table, row.line, f"{error.field}: {error.reason}")
-                if local_id:  # it is there, only unsound: it must not look as if it were gone
+                if local_id := row.values.get(each.rule.id_field):
+                    # It is there, only unsound: it must not look as if it were gone.
                     unsound.append((each.rule.entity, local_id, b"", "", row.line, 0))
                 return
             if taken is not None:
@@ -149,7 +150,7 @@ class Staging:
         self, table: str, each: Mapped, found: Sequence[Taken], staged: list[tuple[Any, ...]]
     ) -> None:
         entity, shelf = each.rule.entity, self._shelf
-        self.staged.rows[entity] += len(found)
+        self.staged.rows[entity] += sum(not taken.row.deleted for taken in found)
         names = [(entity, taken.local_id) for taken in found]
         before: dict[str, bytes] = {} if self._first else dict(shelf.read_rows("held_rows", names))
         missing = self._missing(each, found)
