@@ -71,7 +71,7 @@ class Ground(NamedTuple):
 @click.option(
     "--folder", default=Path("demo"), show_default=True, type=click.Path(path_type=Path, file_okay=False)
 )
-@click.option("--students", default=None, type=click.IntRange(10, 100_000), help="[default: 300]")
+@click.option("--students", default=None, type=click.IntRange(50, 100_000), help="[default: 300]")
 @click.option("--day", default=1, show_default=True, type=click.IntRange(1, 300), help="Of the school year.")
 @click.option("--reset", is_flag=True, help="Start over: forget what earlier runs did in the folder.")
 def demo(folder: Path, students: int | None, day: int, reset: bool) -> None:

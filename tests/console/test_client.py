@@ -78,6 +78,7 @@ async def test_a_newer_router_is_not_guessed_at(bus: JetStream) -> None:
     services = await serve(
         bus.connection, "r", "1.0.0", "", [Command(what="status", answer=answer, description="")]
     )
+    await bus.connection.client.flush()
     async with client(Where(server=bus.connection.address.url)) as asking:
         with pytest.raises(YellowbusError, match="Update yellowbus here"):
             await asking.ask("status")

@@ -123,6 +123,36 @@ def test_records_links_and_ledger_are_the_same_and_nothing_is_sent(
     check_destinations(place, given[-1])
 
 
+def test_what_was_to_do_is_still_to_do(tmp_path: Path) -> None:
+    place, package = lay_out(tmp_path), sampled(tmp_path, students=10)
+    (place.state / "assessment").rmdir()  # so it waits
+
+    async def first_life() -> None:
+        async with router(place), client(place.where) as bus:
+            drop(place, package)
+            async with asyncio.timeout(20):
+                while True:
+                    there = (await bus.ask("status"))["destinations"]
+                    if there["assessment"]["waiting"] > 100 and there["warehouse"]["outcomes"]:
+                        return
+
+    async def next_life() -> Any:
+        async with router(place), client(place.where) as bus:
+            await flowed(bus, 0)
+            return await streams(place)
+
+    asyncio.run(first_life())
+    lost = rows_of(place.state / "index.sqlite")
+    rebuilt(place)
+    again = rows_of(place.state / "index.sqlite")
+    (place.state / "assessment").mkdir()
+    after = asyncio.run(next_life())
+
+    assert set(again["work"]) >= set(lost["work"]) and len(lost["work"]) > 100
+    check_conservation(after)
+    check_destinations(place, package)
+
+
 def test_the_old_index_is_kept_and_a_router_that_runs_is_not_disturbed(tmp_path: Path) -> None:
     place = lay_out(tmp_path)
 

@@ -32,6 +32,7 @@ async def answering(bus: JetStream, **answers: dict[str, Any]) -> AsyncIterator[
 
     commands = [command(what, said) for what, said in answers.items()]
     services: Services = await serve(bus.connection, "yellowbus-router", "1.0.0", "a test", commands)
+    await bus.connection.client.flush()  # the server has the subscriptions
     try:
         yield asked
     finally:
