@@ -21,8 +21,9 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from bus.adapter import Sleep
-from bus.errors import BusError, ConfigError, Denied, Unavailable, YellowbusError
+from bus.errors import BusError, ConfigError, Denied, Unavailable
 from bus.parse import Direct
+from bus.replies import More, Replies
 from bus.wire import Client, wire
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ REQUEST_MAX_S: Final = 5.0
 _DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"')
 
 Heard = Callable[[Msg], Awaitable[None]]
-More = Callable[[Msg], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +78,6 @@ class Listener(Protocol):
     def tick(self, now_s: float) -> None: ...
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """Somebody waits for an answer. `subjects`: what was written, to know a denial by. `more` takes what
-    comes before the answer, and says so by True.
-    """
-
-    subjects: Sequence[str]
-    deadline_s: float
-    answer: asyncio.Future[Msg]
-    more: "More | None"
-
-
 class Connection:
     """Made by `connect`. Everything on it raises Unavailable while the server does not answer."""
 
@@ -109,9 +97,8 @@ class Connection:
         self._fallen = asyncio.Event()
         self._why = "not connected yet"
         self._listeners: list[Listener] = []
-        self._waiting: dict[str, _Waiting] = {}
-        self._asked = 0
-        self._inbox = ""
+        self._replies = Replies()
+        self._dialled_s = 0.0
         self._spawned: set[asyncio.Task[None]] = set()
 
     # What others do with it.
@@ -152,6 +139,13 @@ class Connection:
         self._client.parser.direct[subscription._id] = heard
         return subscription
 
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Hear no more there, not even what the server sent before it knows. Never raises."""
+        client = subscription._conn  # perhaps an earlier one, whose ids say nothing on that of now
+        client.parser.direct.pop(subscription._id, None)
+        with suppress(NatsError):
+            await subscription.unsubscribe()
+
     def new_inbox(self) -> str:
         return self._client.new_inbox()
 
@@ -172,11 +166,7 @@ class Connection:
         is lost. `more` is asked about each message that comes: True means that the answer is yet to come.
         """
         self.check_up()
-        self._asked += 1
-        token = str(self._asked)
-        answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-        self._waiting[token] = _Waiting(subjects, self._now_s() + timeout_s, answer, more)
-        return self._inbox + token, answer
+        return self._replies.expect(subjects, self._now_s() + timeout_s, more)
 
     async def request(
         self, subject: str, body: bytes = b"", *, headers: str = "", timeout_s: float = REQUEST_MAX_S
@@ -228,7 +218,7 @@ class Connection:
                     pending_size=0,  # A full one would wait for a flusher that may have died.
                 )
                 inbox = client.new_inbox() + "."
-                await client.subscribe(inbox + "*", cb=self._answered)
+                await client.subscribe(inbox + "*", cb=self._replies.hear)
         except ImportError as error:
             raise ConfigError(
                 f"{address.credentials}: .creds files need the package nkeys ({error})"
@@ -237,8 +227,8 @@ class Connection:
             await _drop(client)
             raise self._unavailable(str(error) or "no answer in time") from error
         assert client._reading_task is not None
-        self._client, self._inbox, self.payload_max_bytes = client, inbox, client.max_payload
-        self.alive_since_s = self.answered_at_s = self._now_s()
+        self._client, self._replies.inbox, self.payload_max_bytes = client, inbox, client.max_payload
+        self.alive_since_s = self.answered_at_s = self._dialled_s = self._now_s()
         # It ends when the socket does, at a ping without pong, and when anything raised in it.
         client._reading_task.add_done_callback(partial(self._ended, client))
 
@@ -253,9 +243,7 @@ class Connection:
         if self.alive_since_s is None:
             return
         self.alive_since_s, self._why = None, why
-        for waiting in self._waiting.values():
-            _fail(waiting, self._unavailable(why))
-        self._waiting.clear()
+        self._replies.fail_all(self._unavailable(why))
         for listener in self._listeners:
             listener.lost()
         self._fallen.set()
@@ -267,6 +255,8 @@ class Connection:
             self._fallen.clear()
             log.warning("connection to nats-server lost", extra={"why": self._why})
             await _drop(self._client)
+            if self._now_s() - self._dialled_s < RECONNECT_WAIT_S:
+                await self._sleep(RECONNECT_WAIT_S)  # Something ends each one at once: no hot loop.
             while not self.up:
                 try:
                     await self.dial()
@@ -300,9 +290,7 @@ class Connection:
         while True:
             await self._sleep(TICK_EVERY_S)
             now_s = self._now_s()
-            late = [token for token, waiting in self._waiting.items() if waiting.deadline_s <= now_s]
-            for token in late:
-                _fail(self._waiting.pop(token), self._unavailable("no answer in time"))
+            self._replies.fail_late(now_s, self._unavailable("no answer in time"))
             for listener in list(self._listeners):
                 listener.tick(now_s)
 
@@ -313,16 +301,7 @@ class Connection:
             task.cancel()
         await _drop(self._client)
 
-    # What nats-py tells us. An exception in these would end its read loop.
-
-    async def _answered(self, msg: Msg) -> None:
-        token = msg.subject[len(self._inbox) :]
-        waiting = self._waiting.get(token)
-        if waiting is None or (waiting.more is not None and waiting.more(msg)):
-            return
-        del self._waiting[token]
-        if not waiting.answer.done():
-            waiting.answer.set_result(msg)
+    # What nats-py tells us. An exception in it would end its read loop.
 
     async def _heard(self, error: Exception) -> None:
         denied = _DENIED.search(str(error))
@@ -331,26 +310,15 @@ class Connection:
             return
         what, subject = denied.groups()
         log.warning("nats-server denied", extra={"what": what, "subject": subject})
-        # The parser of nats-py makes the server's text lower case.
-        hits = {
-            token: ours
-            for token, waiting in self._waiting.items()
-            for ours in waiting.subjects
-            if ours.lower() == subject
-        }
-        for token, ours in hits.items():
-            who = self.address.user or "this user"
-            text = f"{self.address.url}: {who} may not publish to {ours}. Allow it in nats.conf"
-            _fail(self._waiting.pop(token), Denied(text, runbook="bus-denied"))
+        self._replies.fail_denied(subject, self._denied)
+
+    def _denied(self, subject: str) -> Denied:
+        who = self.address.user or "this user"
+        text = f"{self.address.url}: {who} may not publish to {subject}. Allow it in nats.conf"
+        return Denied(text, runbook="bus-denied")
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(f"nats-server at {self.address.url}: {why}", runbook="bus-down")
-
-
-def _fail(waiting: _Waiting, error: YellowbusError) -> None:
-    if not waiting.answer.done():
-        waiting.answer.set_exception(error)
-        waiting.answer.exception()  # The one who asked may have been cancelled: that is no news.
 
 
 async def _drop(client: Client) -> None:

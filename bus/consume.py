@@ -165,11 +165,8 @@ class PullConsumer:
 
     async def _let_go(self) -> None:
         subscription, self._subscription = self._subscription, None
-        if subscription is not None and self._connection.up:
-            try:
-                await subscription.unsubscribe()
-            except Exception as error:  # of a connection that is gone: nothing left to let go
-                log.debug("unsubscribe", extra={"error": str(error)})
+        if subscription is not None:
+            await self._connection.unsubscribe(subscription)
 
     async def _begin_again(self) -> None:
         try:
@@ -247,7 +244,7 @@ class PullConsumer:
         self._heard = True
         self._asked -= 1
         if seq <= self._received:
-            self._connection.spawn(self._came_again(seq, text))
+            self._came_again(seq, text)
             return
         self._received = seq
         id_ = trace = ""
@@ -259,14 +256,13 @@ class PullConsumer:
         self._arrived.set()
         self._pull_soon()
 
-    async def _came_again(self, seq: int, reply: str) -> None:
+    def _came_again(self, seq: int, reply: str) -> None:
         if seq <= self._acked:
             self._last_ack = reply
-            await self._connection.write(wire(reply, "", "", b""))
+            self._connection.spawn(self._connection.write(wire(reply, "", "", b"")))
         else:
             self._again[seq] = reply
-        if self._wants_more():
-            await self._pull()
+        self._pull_soon()
 
     async def _status(self, head: dict[str, str]) -> None:
         self._heard = True
@@ -276,7 +272,8 @@ class PullConsumer:
         if any(gone in text for gone in _GONE):
             self._end(self._missing())
         elif code in ("404", "408") or "exceeds maxbytes" in text or "batch completed" in text:
-            self._asked -= int(head.get("Nats-Pending-Messages", self._batch))
+            left = head.get("Nats-Pending-Messages", "")
+            self._asked -= int(left) if left.isdecimal() else self._batch
             await self._pull()
         else:
             # 503 nobody there, 409 leadership change or shutdown, 423 another's pin: look again in a moment.

@@ -151,6 +151,25 @@ async def test_a_dead_read_task_is_noticed_at_once(nats_address: Address) -> Non
         assert await connection.api("INFO")
 
 
+async def test_a_connection_that_ends_at_once_again_and_again_is_made_slowly(
+    nats_address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_s = 4.321
+    monkeypatch.setattr("bus.connection.RECONNECT_WAIT_S", wait_s)
+    slept: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        slept.append(delay_s)
+        await asyncio.sleep(0 if delay_s == wait_s else 3600)
+
+    async with connect(nats_address, sleep=sleep) as connection:
+        for _ in range(5):
+            connection.fall("a bug that comes back")
+            await eventually(lambda: connection.up)
+
+    assert slept.count(wait_s) == 5
+
+
 async def test_a_denied_request_is_told_at_once(tmp_path: Path) -> None:
     few = '{user: few, password: x, permissions: {publish: ["a"], subscribe: ">"}}'
     rights = f"authorization {{ users: [{few}] }}"
@@ -185,7 +204,7 @@ async def test_a_caller_that_gave_up_leaves_nothing_behind(nats_address: Address
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await connection.request("mute", timeout_s=3)
-        await eventually(lambda: not connection._waiting)
+        await eventually(lambda: len(connection._replies) == 0)
 
 
 async def test_a_bug_in_spawned_work_ends_the_block(nats_address: Address) -> None:

@@ -208,6 +208,28 @@ async def test_acknowledgements_of_before_a_cut_count_after_it(
     assert seqs(got + rest) == list(range(1, 101))
 
 
+async def test_what_an_abandoned_pull_still_brings_is_not_taken(
+    bus: JetStream, wired: tuple[JetStream, Wire]
+) -> None:
+    far, cable = wired
+    consumer = await far.consume("EVENTS", "intake", batch=100)
+    await publish(bus, 20)
+    await eventually(lambda: consumer.waiting == 20)
+    cable.flowing.clear()
+    await publish(bus, 60, 20)
+    delivered = 0
+    while delivered < 80:
+        info = await bus.connection.api("CONSUMER.INFO.EVENTS.intake")
+        delivered = info["delivered"]["consumer_seq"]
+    consumer.restored()  # as after a silence; 21 to 80 are on their way
+    await eventually(lambda: consumer.waiting == 0)
+    cable.flowing.set()
+
+    got = await take(consumer, 80)
+
+    assert seqs(got) == list(range(1, 81))
+
+
 async def test_a_reply_of_before_a_reset_does_not_hold_up_later_ones(
     bus: JetStream, wired: tuple[JetStream, Wire]
 ) -> None:
@@ -296,8 +318,7 @@ def test_sequence_and_time_stand_in_the_ack_subject(reply: str) -> None:
 async def test_a_message_nobody_understands_ends_nothing(bus: JetStream) -> None:
     consumer = await bus.consume("EVENTS", "intake")
     inbox = consumer._inbox
-    odd = "NATS/1.0 777 What\r\nNats-Pending-Messages: many\r\n"
-    for subject, headers in ((inbox, ""), (inbox, odd), (inbox, "NATS: x\r\n")):
+    for subject, headers in ((inbox, ""), (inbox, "Nats-Pending-Messages: many\r\n"), (inbox, "NATS: x\r\n")):
         await bus.connection.write(wire(subject, "$JS.ACK.not.ours", headers, b"{"))
     await publish(bus, 2)
 
