@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -31,6 +32,10 @@ DRAIN_MAX_S: Final = 20.0
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long a thread that wants the interpreter waits while the loop is busy. The default, 5 ms, is longer
 than most of our disk writes take."""
+GC_THRESHOLDS: Final = (20_000, 20, 50)
+"""A batch makes some ten thousand values, none of them in circles: looking for circles less often costs
+nothing.
+"""
 
 
 def now_ms() -> int:
@@ -118,8 +123,8 @@ async def serve_forever(
     ready: Callable[[JetStream, Pipeline], None] = lambda bus, pipeline: None,
 ) -> None:
     """Run the router until it is told to stop. Raises YellowbusError for what a person has to mend first."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     district = load(config, state)
+    _tune()
     with folder_lock(state):
         async with server_of(district, state, synced=synced) as address, JetStream.connect(address) as bus:
             for drift in await bus.provision(replicas=district.replicas):
@@ -138,6 +143,14 @@ async def serve_forever(
                         ready(bus, pipeline)
                         district = await _until_told(bus, pipeline, signals, config, state)
     log.info("stopped")
+
+
+def _tune() -> None:
+    """Settings of the interpreter that fit what we do: many small values that live briefly."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays for good and need not be looked at again
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _until_told(

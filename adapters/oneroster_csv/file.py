@@ -59,25 +59,21 @@ def write(
         for table in TABLES[version]:
             if table not in tables:
                 continue
-            if changes is None:
-                rows = _bulk(held, table, derived=derived and table == "roles")
+            from_users = derived and table == "roles"
+            if changes is not None:
+                rows = _delta(changes, table, now_ms, derived=from_users)
+                sink.add(f"{table}.csv", _lines(headers[table], rows))
+            elif from_users:
+                roles = (role for user in held.scan("users") for role in roles_of(user).values())
+                sink.add(f"{table}.csv", _lines(headers[table], roles))
             else:
-                rows = _delta(changes, table, now_ms, derived=derived and table == "roles")
-            sink.add(f"{table}.csv", _lines(headers[table], rows))
+                sink.add_lines(f"{table}.csv", headers[table], held.lines(table, headers[table]))
 
 
 def _lines(header: Sequence[str], rows: Iterable[Cells]) -> Iterator[Sequence[str]]:
     yield header
     for cells in rows:
         yield list(map(cells.get, header, _BLANKS))
-
-
-def _bulk(held: Holdings, table: str, *, derived: bool) -> Iterator[Cells]:
-    if not derived:
-        yield from held.scan(table)
-        return
-    for user in held.scan("users"):
-        yield from roles_of(user).values()
 
 
 def _delta(changes: Sequence[Change], table: str, now_ms: int, *, derived: bool) -> Iterator[Cells]:

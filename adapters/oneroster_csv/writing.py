@@ -26,17 +26,29 @@ class Sink(Protocol):
         ...
 
 
-class _ZipSink:
+class ZipSink:
+    """A zip that is being written."""
+
     def __init__(self, archive: zipfile.ZipFile, at_ms: int, large: bool) -> None:
         self._archive, self._large = archive, large
         self._time = datetime.fromtimestamp(max(at_ms, _EARLIEST_MS) / 1000, UTC).timetuple()[:6]
 
     def add(self, file: str, rows: Iterable[Cells]) -> int:
+        with self._file(file) as stream:
+            return write_csv(stream, rows)
+
+    def add_lines(self, file: str, header: Cells, lines: Iterable[str]) -> None:
+        """Write one CSV file whose lines are there already."""
+        with self._file(file) as stream:
+            write_csv(stream, [header])
+            for text in lines:
+                stream.write(text.encode())
+
+    def _file(self, file: str) -> IO[bytes]:
         info = zipfile.ZipInfo(file, self._time)
         info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
         info._compresslevel = _LEVEL  # type: ignore[attr-defined]
-        with self._archive.open(info, "w", force_zip64=self._large) as stream:
-            return write_csv(stream, rows)
+        return self._archive.open(info, "w", force_zip64=self._large)
 
 
 class _FolderSink:
@@ -65,7 +77,7 @@ def write_csv(stream: IO[bytes], rows: Iterable[Cells]) -> int:
 
 
 @contextmanager
-def zip_at(path: Path, at_ms: int, *, large: bool) -> Iterator[Sink]:
+def zip_at(path: Path, at_ms: int, *, large: bool) -> Iterator[ZipSink]:
     """A zip that is in place, whole and on disk, when the block ends; not there at all if it raises.
 
     `large`: a file in it may pass 2 GB. Not all importers know the headers which that takes.
@@ -74,7 +86,7 @@ def zip_at(path: Path, at_ms: int, *, large: bool) -> Iterator[Sink]:
     try:
         with part.open("wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                yield _ZipSink(archive, at_ms, large)
+                yield ZipSink(archive, at_ms, large)
             _sync(file)
         part.replace(path)
     except BaseException:

@@ -25,7 +25,9 @@ from router.records import Records
 from router.steps import to_end
 from router.store import Store
 
-CLAIM_MAX: Final = 1000
+CLAIM_MAX: Final = 1_000
+CLAIM_GATHERED_MAX: Final = 10_000
+"""More would cost memory, and the file that is written again each time costs less than that."""
 ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
 POISON_ATTEMPTS_MAX: Final = 3
@@ -112,11 +114,14 @@ class Worker:
 
     async def run(self) -> None:
         """Deliver for ever."""
+        full = False  # more waits already: there is nothing to gather for
         while True:
             self._news.clear()
-            if self._linger_s and self._claims(1):
+            if self._linger_s and not full and self._claims(1):
                 await self._sleep(self._linger_s)
-            claims = self._claims(self._take_max())
+            most = self._take_max()
+            claims = self._claims(most)
+            full = len(claims) == most
             if claims:
                 await to_end(self.deliver(claims))
                 if self._rate_per_s:
@@ -127,7 +132,7 @@ class Worker:
     def _take_max(self) -> int:
         if self._one_by_one:
             return 1
-        most = min(self._adapter.batch_records_max, CLAIM_MAX if not self._linger_s else 50_000)
+        most = min(self._adapter.batch_records_max, CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX)
         return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
 
     def _claims(self, most: int) -> list[Claim]:
