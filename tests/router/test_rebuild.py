@@ -13,6 +13,7 @@ from running import (
     Place,
     check_conservation,
     check_destinations,
+    drop,
     flowed,
     lay_out,
     sampled,
@@ -21,11 +22,11 @@ from running import (
     through,
 )
 
-from bus.codec import encode_audit, encode_event
+from bus.codec import encode_audit, encode_change, encode_event, encode_state
 from bus.embedded import embedded
 from bus.errors import YellowbusError
 from bus.jetstream import JetStream
-from bus.messages import AuditRecord, Event, Op, Outcome, Step
+from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
 from bus.port import Message
 from console.cli import main
 from console.client import client
@@ -246,6 +247,61 @@ async def test_a_failed_delivery_leaves_the_version_that_the_destination_holds(
         [row] = database.read("SELECT rev, seq, hash FROM ledger")
 
     assert row == (2, 10, "first")
+
+
+def change(n: int, event_seq: int) -> Message:
+    record = Record(f"org/{n}", "org", 1, 0, False, (), event_seq, {"name": "x"}, {}, {"sis": f"{n}"}, {})
+    said = Change(record, Op.CREATE, f"e{n}", "sis", Outcome.ACCEPTED, (), 0, 0)
+    return Message(f"change.org.x{n}", encode_change(said))
+
+
+async def test_changes_of_events_that_are_not_settled_are_left_to_the_start(
+    bus: JetStream, tmp_path: Path
+) -> None:
+    await bus.publish("EVENTS", [event(1), event(2)])
+    await bus.publish("CHANGES", [change(1, event_seq=1), change(2, event_seq=2)])
+    await tell(bus, settled(1))
+
+    async with index(tmp_path) as database:
+        made = await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+
+    assert (made.events, made.changes, made.records, made.links) == (1, 1, 1, 1)
+
+
+async def test_a_clock_that_ran_ahead_is_held_to_the_time_of_receipt(bus: JetStream, tmp_path: Path) -> None:
+    await bus.publish("EVENTS", [event(1), event(1, at_ms=10**15)._replace(id="again")])
+    await bus.publish("CHANGES", [change(1, event_seq=1)])
+    await tell(bus, settled(1), settled(2))
+
+    async with index(tmp_path) as database:
+        await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+        [record] = Store(database).records(["org/1"]).values()
+
+    assert 0 < record.seen["sis"].at_ms < 10**14
+
+
+async def test_an_id_that_a_destination_gave_outlives_its_audit(bus: JetStream, tmp_path: Path) -> None:
+    """AUDIT is kept 400 days, STATE for good: an account must be found again, not made twice."""
+    await bus.publish("EVENTS", [event(1)])
+    await bus.publish("CHANGES", [change(1, event_seq=1)])
+    await bus.publish(
+        "STATE",
+        [
+            Message(
+                "state.link.lms.org.x", encode_state({"system": "lms", "key": "org/1", "local_id": "own-7"})
+            )
+        ],
+    )
+    await tell(bus, settled(1))
+
+    async with index(tmp_path) as database:
+        made = await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
+        ledger = database.read("SELECT destination, key, rev, hash, local_id FROM ledger")
+        work = database.read("SELECT destination, key, rev FROM work ORDER BY destination")
+
+    assert (made.records, made.changes, made.links) == (1, 1, 1)
+    assert ledger == [("lms", "org/1", 0, "", "own-7")]
+    assert work == [("assessment", "org/1", 1), ("warehouse", "org/1", 1)]
 
 
 async def test_foreign_messages_are_passed_over_and_counted(bus: JetStream, tmp_path: Path) -> None:
