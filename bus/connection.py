@@ -124,6 +124,7 @@ class Connection:
         task = self._group.create_task(_expected(work))
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began
         return task
 
     async def subscribe(self, subject: str, heard: Heard, *, queue: str = "") -> Subscription:

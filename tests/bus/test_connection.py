@@ -1,6 +1,7 @@
 """The connection: it notices that it is dead, tells everybody at once, and is replaced."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -227,6 +228,19 @@ async def test_spawned_work_may_find_the_server_gone(nats_address: Address) -> N
         await connection.spawn(gone())
 
         assert connection.up
+
+
+async def test_spawned_work_that_never_began_is_no_warning(nats_address: Address) -> None:
+    began = []
+
+    async def work() -> None:
+        began.append(1)
+
+    async with connect(nats_address) as connection:
+        connection.spawn(work()).cancel()
+    gc.collect()
+
+    assert began == []
 
 
 def test_a_subject_cannot_smuggle_a_command() -> None:
