@@ -17,6 +17,7 @@ TURN_S: Final = 0.00005
 TICK_S: Final = 0.001
 TICK_SHARE: Final = 0.1
 SWEEPS_MAX: Final = 200
+CALLBACKS_DEPTH: Final = 4
 
 
 class Numbered(asyncio.Task[Any]):
@@ -78,13 +79,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 break
             for task in left:
                 task.cancel()
-            self.stop()  # after one turn: time stands still
-            self.run_forever()
+            self._turn()
         else:
             raise AssertionError(f"tasks that do not end: {left}")
-        for task in asyncio.all_tasks(self):
-            task.cancelled() or task.exception()
+        for _ in range(CALLBACKS_DEPTH):
+            self._turn()  # what tasks call when they are done
         self.problems.clear()
+
+    def _turn(self) -> None:
+        """One turn, in which time stands still."""
+        self.stop()
+        self.run_forever()
 
     # What BaseEventLoop asks for.
 

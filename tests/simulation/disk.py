@@ -33,7 +33,7 @@ class Disk:
     @contextlib.asynccontextmanager
     async def open(self, life: Life, path: Path, schema: str) -> AsyncIterator[Database]:
         """What `World.open_database` is in a simulation."""
-        life.step("open", path.name)
+        life.step(f"open {path.name}")
         file = self.file(path.name)
         file.executescript(schema)
         yield OpenFile(self, life, path.name)
@@ -55,8 +55,9 @@ class OpenFile:
 
     async def write(self, writes: Sequence[Write]) -> None:
         weather, where = self._disk.weather, self._name.removesuffix(".sqlite")
+        what = f"{where} {_table(writes[0])}"
         async with self._turn:
-            self._life.step(f"commit {where}", " ".join(_verb(write) for write in writes))
+            self._life.step(f"commit {what}", " ".join(f"{_table(w)}:{len(w.rows)}" for w in writes))
             await asyncio.sleep(weather.delay_s(f"commit {where}"))
             if weather.happens("disk.full", where):
                 self._life.trace("  the disk is full")
@@ -64,7 +65,7 @@ class OpenFile:
             if not self._life.alive:
                 return
             self._commit(writes)
-        self._life.step(f"committed {where}")
+        self._life.step(f"committed {what}")
         await asyncio.sleep(weather.delay_s(f"committed {where}", 0.0005))
 
     def _commit(self, writes: Sequence[Write]) -> None:
@@ -85,8 +86,7 @@ class OpenFile:
         pass
 
 
-def _verb(write: Write) -> str:
-    """What a write is about, for the trace: its table and how many rows."""
+def _table(write: Write) -> str:
+    """The table that a write is about: it names the step."""
     words = write.sql.split()
-    table = next((words[i + 1] for i, word in enumerate(words) if word in ("INTO", "UPDATE", "FROM")), "?")
-    return f"{table}:{len(write.rows)}"
+    return next((words[i + 1] for i, word in enumerate(words) if word in ("INTO", "UPDATE", "FROM")), "?")

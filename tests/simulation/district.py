@@ -18,8 +18,6 @@ from router.core.rules import (
     Type,
 )
 
-Contents = Mapping[str, Any]
-
 SENIOR: Final = "12"
 
 
@@ -90,7 +88,6 @@ TOLD: Final = {
     "staff": ("name",),
 }
 """What each destination is told about an entity, beside the id."""
-REFERENCES: Final = frozenset({("enrollment", "student"), ("enrollment", "class"), ("class", "after")})
 
 
 def _source(system: str, entities: tuple[str, ...]) -> SourceRule:
@@ -102,18 +99,14 @@ def _source(system: str, entities: tuple[str, ...]) -> SourceRule:
                 entity=entity,
                 table=entity,
                 id_field="id",
-                terms=tuple(
-                    Term(field=name, text=name, column=name) for name in COLUMNS[system, entity]
-                ),
+                terms=tuple(Term(field=name, text=name, column=name) for name in COLUMNS[system, entity]),
             )
             for entity in entities
         },
     )
 
 
-def _destination(
-    entities: Mapping[str, str], *, filtered: bool = False, **also: Any
-) -> DestinationRule:
+def _destination(entities: Mapping[str, str], *, filtered: bool = False, **also: Any) -> DestinationRule:
     """`entities`: what happens there to a record that is gone, by entity."""
     return DestinationRule(
         adapter="simulated",

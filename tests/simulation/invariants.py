@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from simulation.district import REFERENCES, SENIOR, TOLD
+from simulation.district import SENIOR, TOLD
 from simulation.school import State, Values
 from simulation.systems import Far
 from simulation.world import Town
 
-from bus.codec import decode_audit, decode_change, unpack
+from bus.codec import decode_audit, decode_change, decode_record, unpack
 from bus.messages import AuditRecord, Change, Outcome, Step, Value
 from router.core.delivery import HELD_UNKNOWN, content_hash
 
@@ -27,7 +27,7 @@ def broken(town: Town) -> list[str]:
     """Every invariant that does not hold, in words; names of records, and where to look."""
     audit = _audit(town)
     found: list[str] = []
-    for check in (_readings, _events, _changes, _records, _deliveries, _held, _letters, _left):
+    for check in (_readings, _events, _changes, _index, _records, _deliveries, _held, _letters, _left):
         found += check(town, audit)
     return found
 
@@ -88,6 +88,16 @@ def _changes(town: Town, audit: Audit) -> Iterator[str]:
     for seq, count in by_event.items():
         if count > 1:
             yield f"event {seq} was decided {count} times"
+
+
+def _index(town: Town, audit: Audit) -> Iterator[str]:
+    """The index says of each record what its newest change says."""
+    rows = town.disk.rows("index.sqlite", "SELECT key, rev, seq, body FROM record")
+    known = {key: decode_record(body, seq) for key, _, seq, body in rows}
+    newest = {change.record.key: change.record for change in changes(town)}
+    for key in sorted(known.keys() | newest.keys()):
+        if known.get(key) != newest.get(key):
+            yield f"{key}: the index and CHANGES differ"
 
 
 def _records(town: Town, audit: Audit) -> Iterator[str]:
@@ -236,6 +246,3 @@ def _left(town: Town, audit: Audit) -> Iterator[str]:
         for table in ("plan", "staged", "loose"):
             if town.disk.rows(f"{system}.sqlite", f"SELECT 1 FROM {table} LIMIT 1"):
                 yield f"{system}: rows are left in {table}"
-
-
-assert REFERENCES

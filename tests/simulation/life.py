@@ -1,4 +1,4 @@
-"""One life of the router's process: from a start to a stop or a crash. Every call to the world passes here."""
+"""One life of the router's process, from its start to a stop or crash. Its calls to the world pass here."""
 
 from collections.abc import Callable
 from typing import Final

@@ -29,17 +29,18 @@ class Result(NamedTuple):
     broken: list[str]
     trace: list[str]
     crashes: int
-    turns: int
+    sent_most: int
+    """How often one version of one record was sent to one destination, at most."""
 
 
-def simulate(seed: object, *, faults: float = 0.5) -> Result:
+def simulate(seed: object, *, faults: float = 0.5, lives: int | None = None) -> Result:
     """Live and crash as the seed will have it, let it get quiet, and look whether all is as it should be."""
     town = Town(seed, faults=faults)
     chance = town.chance
     crashes = 0
     try:
         try:
-            for _ in range(chance.randint(0, LIVES_MAX)):
+            for _ in range(chance.randint(0, LIVES_MAX) if lives is None else lives):
                 crashes += _live_a_while(town)
             town.weather.calm = True
             if not town.live():
@@ -49,7 +50,8 @@ def simulate(seed: object, *, faults: float = 0.5) -> Result:
             if isinstance(error, KeyboardInterrupt):
                 raise
             problems = [line for leaf in leaves(error) for line in _told(leaf)]
-        return Result(seed, problems, town.trace.lines, crashes, town.loop.turns)
+        sent = [count for far in town.fars.values() for count in far.sent.values()]
+        return Result(seed, problems, town.trace.lines, crashes, max(sent, default=0))
     finally:
         town.close()
 
@@ -75,6 +77,8 @@ def _live_a_while(town: Town) -> bool:
         ended = town.live(until_quiet=False, stop_after_s=chance.choice((0.5, 60.0, 4000.0)))
     else:
         ended = town.live(turns=turns)
+    if chance.random() < 0.3:
+        town.strangers()
     town.loop.pass_time(chance.choice(DOWN_S))
     return not ended
 
@@ -90,7 +94,9 @@ def _again(town: Town) -> list[str]:
         if stream.last_seq != before[name]
     ]
     return found + [
-        f"a second start sent to {name}" for name, far in town.fars.items() if sum(far.sent.values()) != sent[name]
+        f"a second start sent to {name}"
+        for name, far in town.fars.items()
+        if sum(far.sent.values()) != sent[name]
     ]
 
 

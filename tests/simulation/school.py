@@ -117,7 +117,9 @@ class School:
 
     def _evolve(self) -> None:
         for _ in range(self.chance.randrange(6)):
-            self.chance.choice((self._edit, self._edit, self._edit, self._arrives, self._leaves, self._back))()
+            self.chance.choice(
+                (self._edit, self._edit, self._edit, self._arrives, self._leaves, self._back)
+            )()
 
     def _edit(self) -> None:
         entity, id_ = self.chance.choice(sorted(self.real))

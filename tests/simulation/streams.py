@@ -244,9 +244,8 @@ class Wire:
         if key not in self._server.durables:
             floor = 0 if start == "all" else self._server.streams[stream].last_seq
             self._server.durables[key] = Durable(tuple(filters), floor)
-        pull = Pull(self._server, self._life, self._weather, stream, name, min(batch, self._batch_max))
-        pull.bodies = bodies
-        return pull
+        most = min(batch, self._batch_max)
+        return Pull(self._server, self._life, self._weather, stream, name, most, bodies=bodies)
 
     async def read(
         self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None
@@ -294,7 +293,15 @@ class Pull:
     """`bus.port.Consumer`: gives each message once, in order, from the acknowledged ones on."""
 
     def __init__(
-        self, server: Server, life: Life, weather: Weather, stream: str, name: str, batch: int
+        self,
+        server: Server,
+        life: Life,
+        weather: Weather,
+        stream: str,
+        name: str,
+        batch: int,
+        *,
+        bodies: bool,
     ) -> None:
         self._server = server
         self._life = life
@@ -304,7 +311,7 @@ class Pull:
         self._batch = batch
         self._durable = server.durables[stream, name]
         self._given = self._durable.floor
-        self.bodies = True
+        self._bodies = bodies
 
     async def next(self) -> list[Stored]:
         while True:
@@ -316,7 +323,11 @@ class Pull:
             if found:
                 self._given = found[-1].seq
                 self._life.step(f"next {self._name}", _listed([stored.seq for stored in found]))
-                return found if self.bodies else [stored._replace(body=b"", id="", traceparent="") for stored in found]
+                return (
+                    found
+                    if self._bodies
+                    else [stored._replace(body=b"", id="", traceparent="") for stored in found]
+                )
             await self._server.news()
 
     def _most(self) -> int:

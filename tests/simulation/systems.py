@@ -157,6 +157,9 @@ class Far:
         self.records[key] = Held(delivery.fields, version)
         return Receipt(key, Outcome.DELIVERED, local_id=local_id)
 
+    def put_off(self, key: str) -> None:
+        self.postponed[key] = self.postponed.get(key, 0) + 1
+
     def _gone(self, delivery: Delivery, before: Held | None, local_id: str) -> Receipt:
         key = delivery.key
         if before is None or (delivery.deactivate and not before.active):
@@ -171,13 +174,11 @@ class Far:
 class Destination:
     """`bus.adapter.Destination` in front of a `Far`."""
 
-    batch_records_max = 50
-
     def __init__(self, far: Far, life: Life, weather: Weather, batch_records_max: int) -> None:
         self._far = far
         self._life = life
         self._weather = weather
-        self.batch_records_max = batch_records_max  # type: ignore[misc]
+        self.batch_records_max = batch_records_max
 
     async def check(self) -> None:
         pass
@@ -203,7 +204,10 @@ class Destination:
         if weather.happens("far.hang_after", name):
             await self._hang()
         await asyncio.sleep(weather.delay_s(f"applied {name}"))
-        return [r for r in receipts if not weather.happens("far.silent", name)]
+        given = [receipt for receipt in receipts if not weather.happens("far.silent", name)]
+        for silent in {receipt.key for receipt in receipts} - {receipt.key for receipt in given}:
+            far.put_off(silent)
+        return given
 
     def _down(self) -> None:
         far, weather, now_s = self._far, self._weather, self._life.loop.time()
@@ -228,7 +232,7 @@ class Destination:
             far.refused.add((key, delivery.version.seq))
             return Receipt(key, Outcome.FAILED, "422")
         if weather.happens("far.retry", far.name):
-            far.postponed[key] = far.postponed.get(key, 0) + 1
+            far.put_off(key)
             wait_s = weather.chance(f"retry {far.name}").choice((None, 5.0, 90.0))
             return Receipt(key, Outcome.RETRYING, "429", retry_after_s=wait_s)
         far.sent[key, version] = far.sent.get((key, version), 0) + 1

@@ -42,7 +42,7 @@ class Weather:
         self.calm = False
         climate = Random(f"{seed}/climate")
         self.rates = {
-            fault: 10 ** climate.uniform(-2.7, -0.9) if climate.random() < share else 0.0 for fault in FAULTS
+            fault: 10 ** climate.uniform(-2.7, -0.6) if climate.random() < share else 0.0 for fault in FAULTS
         }
 
     def chance(self, kind: str) -> Random:
@@ -63,5 +63,5 @@ class Weather:
         return chance.expovariate(1 / typical_s) * (200 if long else 1)
 
     def spell_s(self, where: str) -> float:
-        """How long a fault that lasts, lasts: seconds to two hours."""
-        return float(10 ** self.chance(f"spell@{where}").uniform(0, 3.9))
+        """How long a fault that lasts, lasts: seconds to forty minutes."""
+        return float(10 ** self.chance(f"spell@{where}").uniform(0, 3.4))

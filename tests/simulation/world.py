@@ -3,29 +3,47 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from simulation.clock import VirtualLoop, closed
+from simulation.clock import START_MS, VirtualLoop, closed
 from simulation.disk import Disk
 from simulation.district import make_district
-from simulation.life import Crash, Hook, Life, Trace
+from simulation.life import Hook, Life, Trace
 from simulation.school import School, Script
 from simulation.streams import Outage, Server, Wire
 from simulation.systems import Destination, Far, Source
 from simulation.weather import Weather
 
+from bus.adapter import Destination as Contract
 from bus.adapter import Surroundings
+from bus.codec import encode_event
 from bus.errors import StreamFull, Unavailable
 from bus.jetstream import JetStream
+from bus.messages import Event, Op
+from bus.port import Message
 from router.core.rules import SystemRule
 from router.daemon import check_index
 from router.database import Database
 from router.pipeline import Pipeline, World, build
 
+
+def _event(system: str, entity: str, op: Op) -> bytes:
+    fields = {} if op is Op.DELETE else {"name": "somebody"}
+    return encode_event(Event("x", system, entity, op, "s3", fields, op is not Op.DELETE, START_MS))
+
+
 EPOCH: Final = 1
+RUBBISH: Final = (
+    ("event.sis.student.update", b""),
+    ("event.sis.student.update", b"\x81\xa1v\x01"),
+    ("event.nobody.student.update", _event("nobody", "student", Op.UPDATE)),
+    ("event.sis.bus.create", _event("sis", "bus", Op.CREATE)),
+    ("event.sis.student.update", _event("hr", "student", Op.UPDATE)),
+    ("event.hr.student.delete", _event("hr", "student", Op.DELETE)),
+    ("event.hr.class.create", _event("hr", "class", Op.CREATE)),
+)
 QUIET_POLL_S: Final = 2.0
 QUIET_POLL_MAX_S: Final = 300.0
 QUIET_WITHIN_S: Final = 14 * 24 * 3600.0
@@ -47,9 +65,7 @@ class Town:
         chance = Random(f"{seed}/town")
         self.chance = chance
         stormy = faults > 0
-        self.server = Server(
-            self.loop, changes_per_record_max=chance.choice((64, 64, 3)) if stormy else 64
-        )
+        self.server = Server(self.loop, changes_per_record_max=chance.choice((64, 3)) if stormy else 64)
         self.outage = Outage(self.loop, self.weather, self.trace)
         self.disk = Disk(self.weather)
         self.district = make_district(chance)
@@ -80,15 +96,26 @@ class Town:
 
     # Living
 
-    def live(self, hook: Hook = lambda name: False, *, turns: int | None = None, until_quiet: bool = True,
-             stop_after_s: float | None = None) -> bool:
+    def live(
+        self,
+        hook: Hook = lambda name: False,
+        *,
+        turns: int | None = None,
+        until_quiet: bool = True,
+        stop_after_s: float | None = None,
+    ) -> bool:
         """One life: until it dies, or all is quiet, or it is told to stop. True: it ended by itself."""
         self.lives += 1
         life = Life(self.lives, self.loop, self.trace, hook)
         self.trace(f"#{life.number} starts")
         if turns is not None:
             self.loop.stop_at_turn = self.loop.turns + turns
-        ended = self.loop.run(self._daemon(life, until_quiet, stop_after_s))
+        try:
+            ended = self.loop.run(self._daemon(life, until_quiet, stop_after_s))
+        except BaseException:
+            if life.alive:
+                raise
+            ended = None  # what it did while it died
         if ended is None:
             if life.alive:
                 life.die(f"at turn {self.loop.turns}")
@@ -141,8 +168,9 @@ class Town:
         def source(system: SystemRule, around: Surroundings) -> Source:
             return Source(system.name, self.scripts[system.name], life, self.weather)
 
-        def destination(system: SystemRule, around: Surroundings) -> Destination:
-            return Destination(self.fars[system.name], life, self.weather, self.apply_max)
+        def destination(system: SystemRule, around: Surroundings) -> Contract:
+            # ours has a limit of its own in each town, the contract has it in the class
+            return cast(Contract, Destination(self.fars[system.name], life, self.weather, self.apply_max))
 
         def open_database(path: Path, schema: str) -> contextlib.AbstractAsyncContextManager[Database]:
             return self.disk.open(life, path, schema)
@@ -158,6 +186,21 @@ class Town:
             make_destination=destination,
             trouble=trouble,
         )
+
+    # What strangers say
+
+    def strangers(self) -> None:
+        """Put on EVENTS what no source of ours has said: rubbish, and old events once more.
+
+        None of it may change anything; each of it is settled.
+        """
+        stream, chance = self.server.streams["EVENTS"], self.chance
+        said = [Message(*each) for each in RUBBISH]
+        old = [stored for stored in stream.messages.values() if stored.id]
+        said += [Message(each.subject, each.body) for each in chance.sample(old, min(3, len(old)))]
+        chosen = chance.sample(said, chance.randint(1, len(said)))
+        self.server.store("EVENTS", chosen, atomic=False)
+        self.trace(f"strangers say {len(chosen)} things")
 
     # Looking
 
@@ -194,14 +237,6 @@ class Town:
         return ""
 
     def close(self) -> None:
+        """Twice is not fine: it belongs to one `with contextlib.closing(Town(…))`."""
         closed(self.loop, self.loop.sweep)
         self.disk.close()
-
-
-@contextlib.contextmanager
-def town(seed: object, **also: Any):  # type: ignore[no-untyped-def]
-    found = Town(seed, **also)
-    try:
-        yield found
-    finally:
-        found.close()
