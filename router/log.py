@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_OURS: Final = ("yellowbus", "bus", "router", "adapters")
 _PRIORITY: Final = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
 
@@ -31,8 +32,14 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Log to a stream (standard error), one JSON object a line."""
+    """Log to a stream (standard error), one JSON object a line.
+
+    Libraries are heard from WARNING on: an HTTP client's INFO is a line for each request, with a person's
+    account in its address.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level="WARNING", handlers=[handler], force=True)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(level)
     logging.getLogger("nats").setLevel("ERROR")

@@ -48,7 +48,6 @@ COVERED = {
     "router/pipeline.py": "live/test_router_process.py",
     "router/services.py": "live/test_router_process.py",
     "router/lock.py": "live/test_router_process.py",
-    "router/log.py": "live/test_router_process.py",
     "console/cli/accounts.py": "test_demo.py",
     "console/cli/demo.py": "test_demo.py",
     "console/cli/flow.py": "test_demo.py",

@@ -12,7 +12,7 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from .render import status_table, status_text
+from .render import status_text, status_view
 from .screen import screen
 
 LINE_EVERY_S: Final = 2.0
@@ -33,7 +33,8 @@ class View:
     def __enter__(self) -> Self:
         self.tell(f"Starting. Ctrl-C stops. The log: {self._log}")
         if self._screen.is_terminal:
-            self._live = self._stack.enter_context(Live(console=self._screen, refresh_per_second=4))
+            first = Text("Starting ...")
+            self._live = self._stack.enter_context(Live(first, console=self._screen, refresh_per_second=4))
         return self
 
     def __exit__(
@@ -47,7 +48,7 @@ class View:
         """The router's answer to `status`."""
         status = json.loads(answer)
         if self._live:
-            self._live.update(status_table(status))
+            self._live.update(status_view(status))
         else:
             self._line(status_text(status))
 

@@ -3,12 +3,13 @@
 Worst first, and each state says what is the matter. Times are the district's, with their UTC offset.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -29,16 +30,14 @@ STYLES: Final = {Grade.OK: "green", Grade.WAITS: "yellow", Grade.FAILS: "bold re
 
 
 class Line(NamedTuple):
-    """One system in one role, as people see it."""
+    """One system in one role, as people see it. `side`: "from" a source, "to" a destination."""
 
     grade: Grade
     system: str
-    role: str
+    side: str
     state: str
     waiting: int
-    since: str
     delivered: int
-    unchanged: int
     failed: int
     last: str
 
@@ -48,21 +47,17 @@ def zone_of(status: Answer) -> ZoneInfo:
     return ZoneInfo(str(status.get("timezone") or "UTC"))
 
 
-def when(at_ms: int, zone: ZoneInfo) -> str:
-    """A time for people.
+def when(at_ms: int, zone: ZoneInfo, now_ms: int = 0) -> str:
+    """A time for people, with its UTC offset; of the day of `now_ms` only the hour.
 
     >>> when(1_795_449_600_000, ZoneInfo("America/New_York"))
-    '2026-11-23 14:00:00 -05:00'
+    '2026-11-23 11:00:00 -05:00'
     """
     if not at_ms:
         return NEVER
-    return datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone).isoformat(" ")[:19] + _offset(
-        at_ms, zone
-    )
-
-
-def _offset(at_ms: int, zone: ZoneInfo) -> str:
-    return " " + datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(zone).isoformat()[-6:]
+    at, now = (datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone) for ms in (at_ms, now_ms))
+    text = at.isoformat(" ")
+    return f"{text[11:19] if at.date() == now.date() else text[:19]} {text[19:]}"
 
 
 def counted(number: int, what: str) -> str:
@@ -79,10 +74,13 @@ def counted(number: int, what: str) -> str:
 
 def lines(status: Answer) -> list[Line]:
     """Every system of the district, the worst first."""
-    zone = zone_of(status)
-    found = [_destination(name, each, zone) for name, each in status["destinations"].items()]
-    found += [_source(name, each, zone) for name, each in status["sources"].items()]
-    return sorted(found, key=lambda line: (-line.grade, line.role, line.system))
+
+    def time(at_ms: int) -> str:
+        return when(at_ms, zone_of(status), status["at_ms"])
+
+    found = [_destination(name, each, time) for name, each in status["destinations"].items()]
+    found += [_source(name, each, time) for name, each in status["sources"].items()]
+    return sorted(found, key=lambda line: (-line.grade, line.side, line.system))
 
 
 def worst(status: Answer) -> Grade:
@@ -90,45 +88,36 @@ def worst(status: Answer) -> Grade:
     return max((line.grade for line in lines(status)), default=Grade.OK)
 
 
-def _destination(name: str, said: Answer, zone: ZoneInfo) -> Line:
+def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     outcomes: Mapping[str, int] = said["outcomes"]
     waiting, retrying, failed = said["waiting"], said["retrying"], outcomes.get("failed", 0)
+    since = f", the oldest since {time(said['oldest_ms'])}"
     if said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"
     elif failed:
         grade, state = Grade.FAILS, f"{counted(failed, 'record')} in the dead letters: nats stream view DEAD"
     elif retrying:
-        grade, state = Grade.WAITS, f"{retrying:,} of {waiting:,} tried again"
+        grade, state = Grade.WAITS, f"{retrying:,} of {waiting:,} tried again{since}"
     elif waiting:
-        grade, state = Grade.WAITS, "delivering"
+        grade, state = Grade.WAITS, f"delivering{since}"
     else:
         grade, state = Grade.OK, "up to date"
-    return Line(
-        grade,
-        name,
-        "destination",
-        state,
-        waiting,
-        when(said["oldest_ms"], zone),
-        outcomes.get("delivered", 0),
-        outcomes.get("unchanged", 0),
-        failed,
-        when(said["last_delivery_ms"], zone),
-    )
+    last = time(said["last_delivery_ms"])
+    return Line(grade, name, "to", state, waiting, outcomes.get("delivered", 0), failed, last)
 
 
-def _source(name: str, said: Answer, zone: ZoneInfo) -> Line:
+def _source(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     read = said["last_read"]
     grade, state, last = Grade.OK, "nothing read yet", NEVER
     if read:
-        last = when(read["ended_ms"] or read["started_ms"], zone)
+        last = time(read["ended_ms"] or read["started_ms"])
         grade, state = _READS.get(read["outcome"], (Grade.OK, ""))
         state = f"{read['name']}: {state or read['outcome']}"
         if read["outcome"] in ("refused", "waiting") and read["remarks"]:
             state += f": {read['remarks'][0]}"
     if said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"
-    return Line(grade, name, "source", state, 0, NEVER, 0, 0, 0, last)
+    return Line(grade, name, "from", state, 0, 0, 0, last)
 
 
 _READS: Final = {
@@ -154,37 +143,30 @@ def headline(status: Answer) -> str:
     return ", ".join(parts)
 
 
-def status_table(status: Answer) -> Table:
-    """The status for a terminal."""
-    table = Table(title=headline(status), title_justify="left", box=None, pad_edge=False)
-    table.add_column("system")
-    table.add_column("role")
+def status_view(status: Answer) -> Group:
+    """The status for a terminal of 80 columns and more."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("system", no_wrap=True)
+    for column in ("waiting", "delivered", "failed"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("last", no_wrap=True)
     table.add_column("state", overflow="fold")
-    for column in ("waiting", "since"):
-        table.add_column(column, justify="right" if column == "waiting" else "left")
-    for column in ("delivered", "unchanged", "failed"):
-        table.add_column(column, justify="right")
-    table.add_column("last")
     for line in lines(status):
-        style = STYLES[line.grade]
-        numbers = [f"{n:,}" if line.role == "destination" else "" for n in (line[4], *line[6:9])]
+        counts = (line.waiting, line.delivered, line.failed)
         table.add_row(
-            line.system,
-            line.role,
-            Text(line.state, style=style),
-            numbers[0],
-            line.since if line.waiting else "",
-            *numbers[1:],
+            f"{line.side:4} {line.system}",
+            *(f"{count:,}" if line.side == "to" else "" for count in counts),
             line.last,
+            Text(line.state, style=STYLES[line.grade]),
         )
-    return table
+    return Group(Text(headline(status), style="bold"), table)
 
 
 def status_text(status: Answer) -> str:
     """The status in one line, for a log: what waits and fails, and what has been delivered."""
     parts = []
-    for line in sorted(lines(status), key=lambda line: (line.role, line.system)):
-        if line.role == "source":
+    for line in sorted(lines(status), key=lambda line: (line.side, line.system)):
+        if line.side == "from":
             parts.append(f"{line.system}: {line.state}")
         else:
             done = f"{line.delivered:,} delivered"
@@ -200,22 +182,27 @@ def status_text(status: Answer) -> str:
 def reads_table(reads: Sequence[Answer], zone: ZoneInfo) -> Table:
     """What sources read lately."""
     table = Table(box=None, pad_edge=False)
-    for column in ("system", "read", "when", "file", "outcome"):
-        table.add_column(column, overflow="fold")
-    for column in ("rows", "new", "changed", "gone", "set aside"):
-        table.add_column(column, justify="right")
-    table.add_column("remarks", overflow="fold")
+    table.add_column("system", no_wrap=True)
+    table.add_column("when", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("what", overflow="fold")
     for read in reads:
         grade, _ = _READS.get(read["outcome"], (Grade.OK, ""))
-        remarks = list(read["remarks"])
-        more = f" (and {len(remarks) - 1} more)" if len(remarks) > 1 else ""
         table.add_row(
             read["system"],
-            str(read["number"] or NEVER),
             when(read["ended_ms"] or read["started_ms"], zone),
-            read["name"],
             Text(read["outcome"], style=STYLES[grade]),
-            *(f"{read[name]:,}" for name in ("rows", "creates", "updates", "deletes", "set_aside")),
-            f"{remarks[0]}{more}" if remarks else "",
+            "\n".join(_what(read)),
         )
     return table
+
+
+def _what(read: Answer) -> Iterator[str]:
+    yield f"{read['name']} (read {read['number']})" if read["number"] else read["name"]
+    if read["rows"]:
+        counts = (("creates", "new"), ("updates", "changed"), ("deletes", "gone"), ("set_aside", "set aside"))
+        said = ", ".join(f"{read[name]:,} {word}" for name, word in counts if read[name])
+        yield f"{read['rows']:,} rows: {said or 'nothing new'}"
+    remarks = read["remarks"]
+    if remarks:
+        yield f"{remarks[0]} (and {len(remarks) - 1} more)" if len(remarks) > 1 else remarks[0]

@@ -7,7 +7,7 @@ import click
 from bus.errors import Unavailable
 from console.client import Where, answer_of, bus_options
 
-from .render import Grade, status_table, worst
+from .render import Grade, status_view, worst
 from .screen import screen
 
 
@@ -28,5 +28,5 @@ def status(where: Where, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
-        screen().print(status_table(answer))
+        screen().print(status_view(answer))
     raise SystemExit(0 if worst(answer) is Grade.OK else 1)

@@ -82,13 +82,15 @@ async def _up(config: Path, state: Path) -> None:
     buses: list[JetStream] = []
 
     async def show() -> None:
-        while True:
+        while not signals.stop.is_set():
             if buses:
                 try:
                     view.show(await ask(buses[0].connection, OPERATOR, "status", timeout_s=2.0))
                 except YellowbusError as error:
-                    view.tell(str(error))
+                    if not signals.stop.is_set():
+                        view.tell(str(error))
             await asyncio.sleep(LOOK_EVERY_S)
+        view.tell("Stopping: what has begun is brought to its end ...")
 
     with view:
         async with asyncio.TaskGroup() as group:

@@ -6,11 +6,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 from router_answers import READ, STATUS
 
-from console.cli.render import Grade, headline, lines, reads_table, status_table, status_text, when, worst
+from console.cli.render import Grade, headline, lines, reads_table, status_text, status_view, when, worst
 
 
 def status(**changed: dict[str, Any]) -> dict[str, Any]:
@@ -22,9 +21,9 @@ def status(**changed: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    console.print(table)
+def text(shown: RenderableType, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(shown)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -35,12 +34,27 @@ def test_a_time_is_the_districts_with_its_offset() -> None:
     assert when(0, ZoneInfo("UTC")) == "-"
 
 
+def test_a_time_of_today_is_short_and_yesterdays_is_not() -> None:
+    zone = ZoneInfo("America/New_York")
+    late = 1_795_449_600_000 + 12 * 3600 * 1000  # 23:00 there, tomorrow in UTC
+
+    assert when(late, zone, 1_795_449_600_000) == "23:00:00 -05:00"
+    assert when(late - 24 * 3600 * 1000, zone, late) == "2026-11-22 23:00:00 -05:00"
+
+
+def test_the_status_fits_a_terminal_of_80_columns() -> None:
+    shown = text(status_view(status(idp={"unreachable": "x" * 60, "waiting": 12_345})), width=80)
+
+    assert "to   warehouse" in shown and "12,345" in shown and "up to date" in shown
+    assert "…" not in shown
+
+
 def test_all_well_is_ok() -> None:
     assert worst(STATUS) is Grade.OK
     assert [line.state for line in lines(STATUS)] == [
-        "up to date",
-        "up to date",
         "export.zip: taken",
+        "up to date",
+        "up to date",
     ]
 
 
@@ -49,7 +63,7 @@ def test_all_well_is_ok() -> None:
     [
         ("idp", {"unreachable": "idp: 401"}, Grade.FAILS, "unreachable: idp: 401"),
         ("idp", {"outcomes": {"failed": 2}}, Grade.FAILS, "2 records in the dead letters"),
-        ("idp", {"waiting": 9, "retrying": 4}, Grade.WAITS, "4 of 9 tried again"),
+        ("idp", {"waiting": 9, "retrying": 4}, Grade.WAITS, "4 of 9 tried again, the oldest since"),
         ("idp", {"waiting": 9}, Grade.WAITS, "delivering"),
         ("sis", {"unreachable": "no folder"}, Grade.FAILS, "unreachable: no folder"),
         (
@@ -74,7 +88,7 @@ def test_what_is_the_matter_stands_first_and_in_words(
     first = lines(found)[0]
     assert (first.system, first.grade, worst(found)) == (system, grade, grade)
     assert words in first.state
-    assert words in text(status_table(found))
+    assert words in text(status_view(found))
 
 
 def test_failing_stands_before_waiting_and_both_before_ok() -> None:
@@ -91,8 +105,8 @@ def test_the_headline_says_what_is_not_on_the_bus_yet() -> None:
 
 def test_one_line_for_a_log_names_what_is_wrong() -> None:
     assert status_text(status(idp={"unreachable": "no answer", "waiting": 7})) == (
-        "4,321 events, 4,000 changes; idp: 1,200 delivered, 7 waiting, unreachable: no answer;"
-        " warehouse: 1,200 delivered; sis: export.zip: taken"
+        "4,321 events, 4,000 changes; sis: export.zip: taken; idp: 1,200 delivered, 7 waiting,"
+        " unreachable: no answer; warehouse: 1,200 delivered"
     )
 
 
