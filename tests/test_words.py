@@ -116,6 +116,14 @@ def test_every_test_that_a_page_names_is_there(page: Path) -> None:
         assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.M), f"{path}::{name}"
 
 
+@on_every_page
+def test_every_variable_on_a_page_is_read_somewhere(page: Path) -> None:
+    source = "\n".join(path.read_text() for path in sources())
+
+    for name in re.findall(r"\$(YELLOWBUS_[A-Z]+|NATS_[A-Z]+)", page.read_text()):
+        assert f'"{name}"' in source, name
+
+
 def test_the_pages_say_enough_to_be_looked_at() -> None:
     named = {name for page in PAGES for name, _ in commands_of(page)}
 
