@@ -19,24 +19,24 @@ CREATE TABLE IF NOT EXISTS link (           -- the crosswalk: a system's own id 
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger (         -- what each destination holds
     destination TEXT NOT NULL,
-    key TEXT NOT NULL,
+    record INTEGER NOT NULL,                -- by record.id: keys are random, and random pages are slow to write
     rev INTEGER NOT NULL,                   -- settled up to this rev
     epoch INTEGER NOT NULL,
     seq INTEGER NOT NULL,                   -- the version it holds
     hash TEXT NOT NULL,                     -- of the content it holds; '' when it holds nothing
     local_id TEXT NOT NULL,
-    PRIMARY KEY (destination, key)
+    PRIMARY KEY (destination, record)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, first marked first
     id INTEGER PRIMARY KEY,
     destination TEXT NOT NULL,
-    key TEXT NOT NULL,
+    record INTEGER NOT NULL,
     rev INTEGER NOT NULL,
     since_ms INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
     not_before_ms INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
-    UNIQUE (destination, key)
+    UNIQUE (destination, record)
 );
 CREATE TABLE IF NOT EXISTS outbox (         -- decided and committed, not yet known to be on the bus
     id INTEGER PRIMARY KEY,
@@ -75,17 +75,17 @@ ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value);
 
 -- mark: put the records whose newest change stands in a part of CHANGES on a work list. A record whose newest
 -- change comes later is marked with that one; one that is settled already is not marked.
-INSERT INTO work (destination, key, rev, since_ms)
-SELECT ?1, r.key, r.rev, ?2 FROM record r
-LEFT JOIN ledger l ON l.destination = ?1 AND l.key = r.key
+INSERT INTO work (destination, record, rev, since_ms)
+SELECT ?1, r.id, r.rev, ?2 FROM record r
+LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE r.seq BETWEEN ?3 AND ?4 AND r.entity IN (SELECT value FROM json_each(?5))
   AND (l.rev IS NULL OR l.rev < r.rev)
 ORDER BY r.seq
-ON CONFLICT (destination, key) DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
+ON CONFLICT (destination, record) DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
 
 -- save_ledger
-INSERT INTO ledger (destination, key, rev, epoch, seq, hash, local_id) VALUES {rows}
-ON CONFLICT (destination, key) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
+INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id) VALUES {rows}
+ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
     hash = excluded.hash, local_id = excluded.local_id;
 
 -- settle_work: take records off the list, unless they were marked again with a newer rev meanwhile
@@ -118,21 +118,24 @@ JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.lo
 
 -- claim_work: what a worker may take now. One JSON value: fetched row by row, each row would let go of the
 -- interpreter and wait to get it back.
-SELECT json_group_array(json_array(id, key, rev, attempt, since_ms, held_rev, epoch, seq, hash, local_id))
-FROM (SELECT w.id, w.key, w.rev, w.attempt, w.since_ms, l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
-      FROM work w LEFT JOIN ledger l ON l.destination = w.destination AND l.key = w.key
+SELECT json_group_array(
+    json_array(id, record, key, rev, attempt, since_ms, held_rev, epoch, seq, hash, local_id))
+FROM (SELECT w.id, w.record, r.key, w.rev, w.attempt, w.since_ms,
+             l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
+      FROM work w JOIN record r ON r.id = w.record
+      LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
       WHERE w.destination = ? AND w.not_before_ms <= ? ORDER BY w.id LIMIT ?);
 
--- next_due: when the first postponed record of a work list is due
-SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > ?;
+-- next_due: when the first record of a work list is due; it may have come due a moment ago
+SELECT min(not_before_ms) FROM work WHERE destination = ?;
 
 -- own_ids: the ids that a destination has of its own for records
 WITH wanted (key) AS (VALUES {rows})
-SELECT l.key, l.local_id FROM wanted w JOIN ledger l ON l.key = w.key
+SELECT r.key, l.local_id FROM wanted w JOIN record r ON r.key = w.key JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND l.local_id <> '';
 
 -- work_counts: by destination: all, of these retrying, since when the oldest
-SELECT destination, count(*), sum(attempt > 0), min(since_ms) FROM work GROUP BY destination;
+SELECT destination, count(*), sum(reason <> ''), min(since_ms) FROM work GROUP BY destination;
 
 -- setbacks: starts in which handling this message raised
 SELECT starts FROM setback WHERE stream = ? AND seq = ?;

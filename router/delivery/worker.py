@@ -38,9 +38,12 @@ class AdapterBug(Unavailable):
 
 
 class Claim(NamedTuple):
-    """One record of the work list that a worker has taken up, with what the ledger says of it."""
+    """One record of the work list that a worker has taken up, with what the ledger says of it. `id` and
+    `record` are row ids of the index.
+    """
 
     id: int
+    record: int
     key: str
     rev: int
     attempt: int
@@ -103,7 +106,7 @@ class Worker:
         self._trouble = trouble
         self._news = asyncio.Event()
         self._failures = 0
-        self._one_by_one = False
+        self._alone_next = 0
         self._own_ids = bool(store.read("any_own_id", system))
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
@@ -130,7 +133,7 @@ class Worker:
                 await self._wait()
 
     def _take_max(self) -> int:
-        if self._one_by_one:
+        if self._alone_next:
             return 1
         most = min(self._adapter.batch_records_max, CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX)
         return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
@@ -138,15 +141,15 @@ class Worker:
     def _claims(self, most: int) -> list[Claim]:
         ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
         return [
-            Claim(id_, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, local_id))
-            if held is not None
-            else Claim(id_, key, rev, attempt, since, NOTHING_HELD)
-            for id_, key, rev, attempt, since, held, epoch, seq, hash_, local_id in json.loads(found)
+            Claim(id_, record, key, rev, attempt, since, NOTHING_HELD)
+            if held is None
+            else Claim(id_, record, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, own_id))
+            for id_, record, key, rev, attempt, since, held, epoch, seq, hash_, own_id in json.loads(found)
         ]
 
     async def _wait(self) -> None:
         """Until there is news, or a postponed record is due."""
-        due = self._store.read("next_due", self.system, self._now_ms())[0][0]
+        due = self._store.read("next_due", self.system)[0][0]
         if due is None:
             await self._news.wait()
             return
@@ -218,10 +221,10 @@ class Worker:
         except Unavailable:
             raise
         except Exception as error:
-            # A bug in one adapter must not stop the others.
-            self._one_by_one = True
+            # A bug in one adapter must not stop the others. Each record of this batch goes alone next.
+            self._alone_next = max(self._alone_next, len(deliveries))
             raise AdapterBug(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
-        self._one_by_one = False
+        self._alone_next = max(self._alone_next - 1, 0)
         return {receipt.key: receipt for receipt in receipts}
 
     def _settled(
@@ -279,7 +282,7 @@ class Worker:
         seq, epoch = held.version.seq, held.version.epoch
         if each.outcome is not Outcome.FAILED:
             seq, epoch = each.record.seq, self._epoch
-        return (self.system, each.claim.key, each.record.rev, epoch, seq, each.hash, each.local_id)
+        return (self.system, each.claim.record, each.record.rev, epoch, seq, each.hash, each.local_id)
 
     def _audited(self, each: Settled, now_ms: int) -> AuditRecord:
         record, held = each.record, each.claim.held
@@ -349,7 +352,9 @@ class Worker:
             return
         wait_s = error.retry_after_s or backoff_s(self._failures, self._jitter())
         due = now_ms + int(wait_s * 1000)
-        rows = [(claim.id, claim.attempt + 1, due, error.message) for claim in claims]
+        # An attempt is one of the record's own: a long outage must not use up those of all that wait.
+        more = int(isinstance(error, AdapterBug))
+        rows = [(claim.id, claim.attempt + more, due, error.message) for claim in claims]
         writes = [self._store.write("postpone_work", rows)]
         if first:
             kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
@@ -367,7 +372,6 @@ class Worker:
     async def _bury(self, claim: Claim, error: Unavailable) -> None:
         """A record on which the adapter has raised each time, alone: set aside, so that the rest goes on."""
         record = self._records.many([claim.key])[claim.key]
-        self._one_by_one = False
         op = Op.DELETE if record.deleted else Op.UPDATE
         local_id, why = claim.held.local_id, error.message
         await self._commit([Settled(claim, record, Outcome.FAILED, op, HELD_UNKNOWN, local_id, why)])

@@ -15,7 +15,7 @@ START_MS: Final = 1_795_420_800_000
 TURN_S: Final = 0.00005
 """What one turn of the loop costs: the processor is not infinitely fast."""
 TICK_S: Final = 0.001
-TICK_SHARE: Final = 0.1
+TICK_SHARE: Final = 0.3
 SWEEPS_MAX: Final = 200
 CALLBACKS_DEPTH: Final = 4
 

@@ -30,6 +30,8 @@ FAULTS: Final = (
     "far.slow",
     "far.reject",  # it says no to one version of a record
 )
+NEVER_CALM: Final = frozenset({"far.retry"})
+"""Without it nothing would ever be postponed once all is well, and that has to work then too."""
 LONG_DELAY_SHARE: Final = 0.03
 
 
@@ -54,7 +56,9 @@ class Weather:
     def happens(self, fault: str, where: str = "") -> bool:
         """Does it happen now?"""
         rate = self.rates[fault]
-        return bool(rate) and not self.calm and self.chance(f"{fault}@{where}").random() < rate
+        if not rate or (self.calm and fault not in NEVER_CALM):
+            return False
+        return self.chance(f"{fault}@{where}").random() < rate
 
     def delay_s(self, where: str, typical_s: float = 0.002) -> float:
         """How long something takes: mostly about the typical, now and then far longer."""
