@@ -212,7 +212,7 @@ def _one_held(far: Far, key: str, wanted: dict[str, Value] | None, on_delete: st
 
 def _ledger_says(town: Town, far: Far, key: str) -> Iterator[str]:
     """The ledger knows what the destination holds."""
-    sql = "SELECT hash FROM ledger WHERE destination = ? AND key = ?"
+    sql = "SELECT hash FROM ledger JOIN record ON record.id = ledger.record WHERE destination = ? AND key = ?"
     [(hash_,)] = town.disk.rows("index.sqlite", sql, far.name, key)
     held = far.records.get(key)
     there = content_hash(held.fields, town.district.key) if held and held.active else ""
