@@ -29,7 +29,7 @@ from router.records import Links, Records
 from router.steps import to_end
 from router.store import Store
 
-BATCH: Final = 500
+BATCH: Final = 1_000
 STARTS_MAX: Final = 3
 OTHER_WRITER_MAX: Final = 3
 RETRY_S: Final = 1.0

@@ -87,6 +87,7 @@ class Rebuild:
             raise YellowbusError("rebuild: the new index is not empty. Remove it, and start again")
         events = await self._settled()
         changes = await self._records(events)
+        await self._delivered()
         await self._own_ids()
         await self._seen(events)
         await self._mark()
@@ -98,14 +99,12 @@ class Rebuild:
     # AUDIT: what is settled
 
     async def _settled(self) -> int:
-        """The ledger; and up to which EVENTS sequence everything is settled."""
+        """Up to which EVENTS sequence everything is settled."""
         info = await self._bus.info(subjects.EVENTS)
         gaps = Gaps(info.first_seq - 1)
         async for page in self._bus.read(subjects.AUDIT, subject="audit.event.>"):
             for record in self._audited(page):
                 gaps.saw(record.seq)
-        async for page in self._bus.read(subjects.AUDIT, subject="audit.delivery.>"):
-            await self._ledger(self._audited(page))
         # The audit of a step may have been cut off between two messages: what it does not settle is decided
         # again by the router's start. A sequence that EVENTS does not have is no gap.
         for first, last in gaps.left:
@@ -121,6 +120,11 @@ class Rebuild:
             except Garbage:
                 self._foreign += 1
         return found
+
+    async def _delivered(self) -> None:
+        """The ledger."""
+        async for page in self._bus.read(subjects.AUDIT, subject="audit.delivery.>"):
+            await self._ledger(self._audited(page))
 
     async def _ledger(self, records: Sequence[AuditRecord]) -> None:
         rows: dict[tuple[str, str], LedgerRow] = {}

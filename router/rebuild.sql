@@ -1,23 +1,27 @@
 -- The statements that only `yellowbus rebuild` needs; the others stand in store.sql.
 
 -- save_settled: a ledger entry from the audit stream, where the newest rev counts
-INSERT INTO ledger (destination, key, rev, epoch, seq, hash, local_id) VALUES {rows}
-ON CONFLICT (destination, key) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
+WITH settled (destination, key, rev, epoch, seq, hash, local_id) AS (VALUES {rows})
+INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id)
+SELECT s.destination, r.id, s.rev, s.epoch, s.seq, s.hash, s.local_id FROM settled s
+JOIN record r ON r.key = s.key WHERE true
+ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
     hash = excluded.hash, local_id = excluded.local_id
 WHERE excluded.rev >= rev;
 
 -- held: the ledger entry of one record
-SELECT rev, epoch, seq, hash, local_id FROM ledger WHERE destination = ? AND key = ?;
+SELECT l.rev, l.epoch, l.seq, l.hash, l.local_id FROM record r JOIN ledger l ON l.record = r.id
+WHERE l.destination = ? AND r.key = ?;
 
 -- save_own_ids: ids that destinations gave, where no delivery on the audit stream tells them any more
-INSERT INTO ledger (destination, key, rev, epoch, seq, hash, local_id)
-SELECT ?1, r.key, 0, 0, 0, '', ?3 FROM record r WHERE r.key = ?2
-ON CONFLICT (destination, key) DO UPDATE SET local_id = excluded.local_id WHERE local_id = '';
+INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id)
+SELECT ?1, r.id, 0, 0, 0, '', ?3 FROM record r WHERE r.key = ?2
+ON CONFLICT (destination, record) DO UPDATE SET local_id = excluded.local_id WHERE local_id = '';
 
 -- mark_behind: put on the work list of a destination whatever is not settled up to its newest rev
-INSERT INTO work (destination, key, rev, since_ms)
-SELECT ?1, r.key, r.rev, ?2 FROM record r
-LEFT JOIN ledger l ON l.destination = ?1 AND l.key = r.key
+INSERT INTO work (destination, record, rev, since_ms)
+SELECT ?1, r.id, r.rev, ?2 FROM record r
+LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE r.entity IN (SELECT value FROM json_each(?3)) AND (l.rev IS NULL OR l.rev < r.rev)
 ORDER BY r.seq;
 

@@ -16,7 +16,7 @@ from router.core.rules import DestinationRule
 from router.steps import to_end
 from router.store import Store
 
-BATCH: Final = 500
+BATCH: Final = 1_000
 RETRY_S: Final = 1.0
 
 

@@ -21,7 +21,8 @@ from router.sources.shelf import Read, Shelf
 from router.sources.staging import NOTHING, Mapped, Staged, Staging
 from router.steps import to_end
 
-BATCH: Final = 500
+BATCH: Final = 2_000
+"""Events at once: ids are random, and a large commit touches each page of the shelf fewer times."""
 RETRY_S: Final = 5.0
 
 Row = tuple[Any, ...]
