@@ -1,5 +1,6 @@
 """`yellowbus demo`, as somebody without a terminal runs it on a fresh clone."""
 
+import fcntl
 import json
 import os
 import signal
@@ -62,7 +63,7 @@ def test_everything_arrives_at_three_systems_and_it_says_where_to_look(
         assert done > int(STUDENTS), name
         assert (unchanged, filtered, failed, waiting) == (0, 0, 0, 0), name
     assert str(folder / "state" / "warehouse.db") in first.stdout
-    assert 'nats stream view AUDIT --translate "yellowbus decode"' in first.stdout
+    assert "nats stream view AUDIT --translate" in first.stdout and 'yellowbus decode"' in first.stdout
     assert len(json.loads((folder / "accounts.json").read_text())) == table["idp"][0]
     assert (folder / "nats.env").stat().st_mode & 0o777 == 0o600
     assert "events" in first.stderr  # progress
@@ -73,13 +74,15 @@ def test_everything_arrives_at_three_systems_and_it_says_where_to_look(
 def test_again_nothing_is_delivered_and_the_next_day_only_the_differences(folder: Path) -> None:
     again = demo(folder)
     second = demo(folder, "--day", "2")
-
     assert (again.returncode, second.returncode) == (0, 0), again.stderr + second.stderr
+    remembered = json.loads((folder / "demo.json").read_text())
+
     assert "0 events, 0 changes, 0 deliveries" in again.stdout
     assert "nothing was delivered twice" in again.stdout
     assert all(cells == (0, 0, 0, 0, 0) for cells in delivered(again.stdout).values())
     done = [cells[0] for cells in delivered(second.stdout).values()]
     assert 0 < max(done) < 300
+    assert remembered == {"students": int(STUDENTS), "day": 2}  # what the next run repeats
     assert left_behind(folder) == []
 
 
@@ -89,6 +92,21 @@ def test_another_size_of_district_is_not_mixed_in(folder: Path) -> None:
 
     assert found.returncode == 1
     assert "a district of 50 students already" in found.stderr and "--reset" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [("demo.lock", "a demo is running here"), ("state/router.lock", "a router is running here")],
+)
+def test_a_folder_in_use_is_not_touched_even_by_a_reset(tmp_path: Path, lock: str, said: str) -> None:
+    (tmp_path / "state").mkdir()
+    with (tmp_path / lock).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        found = demo(tmp_path, "--reset")
+
+    assert found.returncode == 1 and said in found.stderr
+    assert (tmp_path / "state").exists()
 
 
 def test_ctrl_c_stops_it_cleanly_and_leaves_no_process(tmp_path: Path) -> None:

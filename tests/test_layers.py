@@ -51,6 +51,7 @@ COVERED = {
     "console/cli/accounts.py": "test_demo.py",
     "console/cli/demo.py": "test_demo.py",
     "console/cli/flow.py": "test_demo.py",
+    "console/cli/ground.py": "test_demo.py",
     "console/cli/processes.py": "test_demo.py",
     "console/cli/screen.py": "console/cli/test_status_and_reads.py",
 }

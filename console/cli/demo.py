@@ -1,16 +1,14 @@
 """`yellowbus demo`: an invented district, its export brought to three systems while you look on."""
 
 import asyncio
-import fcntl
-import json
 import shutil
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 from rich.live import Live
@@ -18,53 +16,17 @@ from rich.live import Live
 from bus.errors import Unavailable, YellowbusError
 from console.client import Client, Where, client
 
-from . import flow
+from . import flow, processes
 from .flow import Flow
-from .processes import Child, Children, yellowbus
+from .ground import SOURCE, Ground, export_name, held, prepare
+from .processes import Child, Children
 from .screen import screen
 
-SOURCE: Final = "sis"
 READY_MAX_S: Final = 60.0
 STUCK_MAX_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.25
 LINE_EVERY_S: Final = 2.0
 INTERRUPTED: Final = 130
-
-_FOLDERS: Final = (
-    Path(__file__).parents[2] / "integrations",
-    Path(__file__).parents[2] / "share" / "yellowbus" / "integrations",
-)
-"""Where the example district stands: in a clone, and in an installation."""
-
-
-class Ground(NamedTuple):
-    """The folder of a demo, and what stands where in it."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "integrations"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
-
-    @property
-    def exports(self) -> Path:
-        return self.folder / "exports"
-
-    @property
-    def accounts(self) -> Path:
-        return self.folder / "accounts.json"
-
-    @property
-    def remembered(self) -> Path:
-        return self.folder / "demo.json"
-
-    @property
-    def nats(self) -> Path:
-        return self.folder / "nats.env"
 
 
 @click.command()
@@ -72,9 +34,9 @@ class Ground(NamedTuple):
     "--folder", default=Path("demo"), show_default=True, type=click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--students", default=None, type=click.IntRange(50, 100_000), help="[default: 300]")
-@click.option("--day", default=1, show_default=True, type=click.IntRange(1, 300), help="Of the school year.")
+@click.option("--day", default=None, type=click.IntRange(1, 300), help="[default: the last one, else 1]")
 @click.option("--reset", is_flag=True, help="Start over: forget what earlier runs did in the folder.")
-def demo(folder: Path, students: int | None, day: int, reset: bool) -> None:
+def demo(folder: Path, students: int | None, day: int | None, reset: bool) -> None:
     """Bring an invented district's export to three systems, and show how it flows.
 
     They are an identity provider (a local SCIM server), a warehouse and an assessment platform.
@@ -82,9 +44,9 @@ def demo(folder: Path, students: int | None, day: int, reset: bool) -> None:
     Run it again: nothing is delivered twice. With --day 2 only the differences flow.
     """
     ground = Ground(folder)
-    with _held(folder):
+    with held(ground):
         try:
-            _prepare(ground, students, day, reset)
+            day = prepare(ground, students, day, reset=reset)
             with Children() as children:
                 end = asyncio.run(_flow(ground, day, children))
                 click.echo("Stopping ...", err=True)
@@ -94,53 +56,6 @@ def demo(folder: Path, students: int | None, day: int, reset: bool) -> None:
     _tell(ground, end, day)
     if end.failed:
         raise SystemExit(1)
-
-
-# -- before
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """One demo at a time in a folder. Raises YellowbusError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "demo.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise YellowbusError(
-                f"{folder}: a demo is running here. Wait for it, or take another folder: --folder"
-            ) from None
-        yield
-
-
-def _prepare(ground: Ground, students: int | None, day: int, reset: bool) -> None:
-    """Lay out the folder and write the day's export. Raises YellowbusError."""
-    if reset:
-        for path in (ground.config, ground.state, ground.exports):
-            shutil.rmtree(path, ignore_errors=True)
-        for path in (ground.accounts, ground.remembered, ground.nats):
-            path.unlink(missing_ok=True)
-    before = json.loads(ground.remembered.read_text()) if ground.remembered.exists() else {}
-    wanted = students or before.get("students") or 300
-    if before and before["students"] != wanted:
-        raise YellowbusError(
-            f"{ground.folder}: here is a district of {before['students']} students already (asked for"
-            f" {wanted}). Start over: make demo RESET=1, or yellowbus demo --reset"
-        )
-    ground.remembered.write_text(json.dumps({"students": wanted}))
-    if not ground.config.exists():
-        shutil.copytree(_example(), ground.config)
-    for folder in (ground.state / SOURCE, ground.state / "assessment", ground.exports):
-        folder.mkdir(parents=True, exist_ok=True)
-    click.echo(f"Inventing a district of {wanted:,} students, day {day} ...", err=True)
-    yellowbus("sample", "--students", f"{wanted}", "--seed", "1", "--day", f"{day}", str(ground.exports))
-
-
-def _example() -> Path:
-    found = next((folder for folder in _FOLDERS if folder.is_dir()), None)
-    if found is None:
-        raise YellowbusError(f"{_FOLDERS[0]}: no example district. Install yellowbus again")
-    return found
 
 
 # -- while it flows
@@ -223,7 +138,7 @@ async def _deadline(child: Child) -> AsyncIterator[None]:
 
 def _drop(ground: Ground, day: int) -> None:
     """Put the day's export into the source's folder, as a careful system does: whole, then its marker."""
-    name = f"oneroster-day{day:03d}.zip"
+    name = export_name(day)
     folder = ground.state / SOURCE
     part = folder / f"{name}.part"
     shutil.copyfile(ground.exports / name, part)
@@ -293,6 +208,7 @@ def _tell(ground: Ground, end: Flow, day: int) -> None:
         ground.nats,
         f"export NATS_URL={address.url} NATS_USER={address.user} NATS_PASSWORD='{address.password}'\n",
     )
+    program = processes.program()
     zips = sorted((ground.state / "assessment").glob("*.zip"))
     click.echo(
         f"""
@@ -303,11 +219,11 @@ Where to look
   configuration {ground.config}
 
 The bus runs while the router does. Start both again, and look into it from another terminal:
-  yellowbus up --config {ground.config} --state {ground.state}
-  yellowbus status --state {ground.state}
+  {program} up --config {ground.config} --state {ground.state}
+  {program} status --state {ground.state}
   . {ground.nats}      # NATS_URL, NATS_USER and NATS_PASSWORD for the nats tool
   nats stream ls
-  nats stream view AUDIT --translate "yellowbus decode"
+  nats stream view AUDIT --translate "{program} decode"
   nats consumer info CHANGES warehouse
 
 Next: make demo (again: nothing flows), make demo DAY={day + 1} (only the differences), make demo RESET=1"""

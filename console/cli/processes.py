@@ -1,6 +1,7 @@
 """Processes that a command starts beside itself, and that never outlive it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +84,13 @@ class Children:
         child = Child(name, process, log)
         self._children.append(child)
         return child
+
+
+def program() -> str:
+    """What a person types to run us: our name, or where it stands if the shell would not find it."""
+    if shutil.which("yellowbus"):
+        return "yellowbus"
+    return os.path.relpath(Path(sys.executable).with_name("yellowbus"))
 
 
 def yellowbus(*arguments: str) -> None:
