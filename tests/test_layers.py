@@ -42,7 +42,6 @@ COVERED = {
     "bus/read.py": "bus/test_jetstream.py",
     "bus/wire.py": "bus/test_connection.py",
     "router/core/rules.py": "router/config/test_compiled_rules.py",
-    "router/commands/daemon.py": "live/test_router_process.py",
     "router/commands/rebuild.py": "router/test_rebuild.py",
     "router/daemon.py": "live/test_router_process.py",
     "router/pipeline.py": "live/test_router_process.py",
