@@ -82,6 +82,7 @@ class Intake:
         self._sleep = sleep
         self._committed = committed
         self._trouble = trouble
+        self._standing: dict[str, int] = {}
         self.events = 0
         self.district = district
 
@@ -117,11 +118,15 @@ class Intake:
 
     async def catch_up(self) -> None:
         """Settle what an earlier run left: take changes beyond the index, decide events beyond it."""
-        changes = _Ahead(self._changes_from(self._store.position("changes") + 1))
+        first_seq = self._store.position("changes") + 1
+        async for change, _ in self._changes_from(first_seq):
+            self._standing[change.record.key] = change.record.event_seq
+        changes = _Ahead(self._changes_from(first_seq))
         async for batch in self._bus.read(subjects.EVENTS, first_seq=self._store.position("events") + 1):
             await self.settle(batch, await changes.until(batch[-1].seq))
         while left := await changes.until(None, BATCH):
             await self.settle([], left)
+        self._standing.clear()
 
     async def _changes_from(self, seq: int) -> AsyncIterator[tuple[Change, bytes]]:
         async for batch in self._bus.read(subjects.CHANGES, first_seq=seq):
@@ -238,6 +243,10 @@ class Intake:
         before = batch.records.get(key)
         decision = merge(before, event._replace(fields=fields), key, rules, stored.seq)
         after = decision.record
+        if self._standing.get(key, 0) > stored.seq:
+            # A later change of the record stands, so this event was decided before it: without a change, by
+            # the rules of then, or with one that CHANGES has let go. That change has it.
+            decision, after = decision._replace(makes_change=False), None
         if after is not None and after is not before:
             batch.records[key] = after
             if decision.makes_change:
