@@ -126,6 +126,10 @@ class Sqlite:
             error = Unavailable(what, runbook="disk-full")
         except BaseException as failed:
             error = failed
+        if error is not None and len(group) > 1:  # one of them is at fault: each alone shows which
+            for each in group:
+                await self._commit([each])
+            return
         for _, future in group:
             if future.done():
                 continue
