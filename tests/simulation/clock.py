@@ -56,8 +56,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return START_MS + int(self._virtual_s * 1000)
 
     def pass_time(self, seconds: float) -> None:
-        """The computer is off for a while."""
-        self._virtual_s += seconds
+        """The computer is off for a while; what was on its way arrives meanwhile."""
+        self.run(asyncio.sleep(seconds))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Work to the end; None if the simulation was stopped before that."""
