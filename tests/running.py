@@ -59,17 +59,23 @@ class Place(NamedTuple):
         return ["--config", str(self.config), "--state", str(self.state)]
 
 
-def lay_out(folder: Path, *, nats_url: str = "") -> Place:
-    """The example district without its identity provider, at a pace for tests."""
-    config, state = folder / "integrations", folder / "state"
+def copy_example(folder: Path) -> Path:
+    """The example district's configuration in a folder, at a pace for tests."""
+    config = folder / "integrations"
     shutil.copytree(REPOSITORY / "integrations", config)
-    (config / "idp.yaml").unlink()
     for name, edits in FAST.items():
         text = (config / name).read_text()
         for old, new in edits:
             assert old in text, (name, old)
             text = text.replace(old, new)
         (config / name).write_text(text)
+    return config
+
+
+def lay_out(folder: Path, *, nats_url: str = "") -> Place:
+    """The example district without its identity provider, at a pace for tests."""
+    config, state = copy_example(folder), folder / "state"
+    (config / "idp.yaml").unlink()
     if nats_url:
         with (config / "district.yaml").open("a") as file:
             file.write(f'\nnats: {{url: "{nats_url}"}}\n')

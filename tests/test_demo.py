@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from running import copy_example
 
 STUDENTS = "50"
 STOP_MAX_S = 40.0
@@ -45,7 +46,10 @@ def left_behind(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+    """With a configuration that is there already, so it is kept: one at a pace for tests."""
+    folder = tmp_path_factory.mktemp("demo")
+    copy_example(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +116,7 @@ def test_a_folder_in_use_is_not_touched_even_by_a_reset(tmp_path: Path, lock: st
 def test_ctrl_c_stops_it_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     with (tmp_path / "output").open("w") as output:
         process = subprocess.Popen(
-            command(tmp_path / "demo", "--students", "3000"),
+            command(tmp_path / "demo", "--students", "300"),
             stderr=output,
             stdout=output,
             start_new_session=True,
@@ -127,6 +131,7 @@ def test_ctrl_c_stops_it_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     said = (tmp_path / "output").read_text()
     assert code == 130, said
     assert "Stopped. What has flowed so far is kept" in said and "Traceback" not in said
+    assert (tmp_path / "demo" / "integrations" / "sis.yaml").exists()
     assert left_behind(tmp_path / "demo") == []
 
 
