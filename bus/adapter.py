@@ -176,7 +176,8 @@ class Receipt(NamedTuple):
     DELIVERED: it was written, and stays written if the power fails now. UNCHANGED: it was so already.
     SUPERSEDED: the destination holds a newer version. FAILED: the destination says no to this record, and
     will again (`reason` says why, without values). RETRYING: this record could not be done now, others can
-    (`retry_after_s` if it was said). `local_id`: the destination's own id, once known.
+    (`retry_after_s` if it was said). HELD: a guard on what we write holds this removal until a person
+    decides. `local_id`: the destination's own id, once known.
     """
 
     key: str

@@ -37,6 +37,7 @@ WATCH_ANSWER_MAX_S: Final = 3.0
 WATCH_MISSES_MAX: Final = 2
 REQUEST_MAX_S: Final = 5.0
 
+_USERINFO = re.compile(r"//[^/@,]*@")
 _DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"')
 
 Heard = Callable[[Msg], Awaitable[None]]
@@ -57,6 +58,11 @@ class Address:
     token: str = ""
     credentials: str = ""
     inbox_prefix: str = "_INBOX"
+
+    @property
+    def shown(self) -> str:
+        """The URL for people: without what may stand before an @."""
+        return _USERINFO.sub("//", self.url)
 
 
 class ApiError(BusError):
@@ -315,11 +321,11 @@ class Connection:
 
     def _denied(self, subject: str) -> Denied:
         who = self.address.user or "this user"
-        text = f"{self.address.url}: {who} may not publish to {subject}. Allow it in nats.conf"
+        text = f"{self.address.shown}: {who} may not publish to {subject}. Allow it in nats.conf"
         return Denied(text, runbook="bus-denied")
 
     def _unavailable(self, why: str) -> Unavailable:
-        return Unavailable(f"nats-server at {self.address.url}: {why}", runbook="bus-down")
+        return Unavailable(f"nats-server at {self.address.shown}: {why}", runbook="bus-down")
 
 
 async def _drop(client: Client) -> None:

@@ -15,6 +15,7 @@ KINDS: Final = {
     "destination-unreachable": Severity.WARNING,
     "source-unreachable": Severity.WARNING,
     "token-refused": Severity.CRITICAL,
+    "held-removals": Severity.CRITICAL,
 }
 """Every kind of alert, and how soon a person has to look."""
 
@@ -24,3 +25,12 @@ def alert_message(kind: str, system: str, cause: str, at_ms: int, text: str) -> 
     severity = KINDS[kind]
     found = Alert(f"{kind}/{system}/{cause}", kind, severity, system, at_ms, text, f"runbooks/{kind}.md")
     return Message(alert(severity, kind, system), encode_alert(found), found.id)
+
+
+def sentence(text: str) -> str:
+    """Words that another sentence follows: with one full stop.
+
+    >>> sentence("idp: no answer"), sentence("Is it up?")
+    ('idp: no answer.', 'Is it up?')
+    """
+    return text if text.endswith((".", "?", "!")) else f"{text}."

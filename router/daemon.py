@@ -105,6 +105,12 @@ async def check_index(bus: JetStream, pipeline: Pipeline, epoch: int) -> None:
         )
     for stream, name in ((subjects.CHANGES, "changes"), (subjects.EVENTS, "events")):
         last = (await bus.info(stream)).last_seq
+        if store.position(name) and not last:
+            raise YellowbusError(
+                f"{stream} is empty, and the index knows it up to {store.position(name)}: the streams are"
+                " lost, or this is another server. Nothing was touched. Find the streams, or restore them",
+                runbook="index-refused",
+            )
         if store.position(name) > last:
             raise YellowbusError(
                 f"index: knows {stream} up to {store.position(name)}, the stream ends at {last}."

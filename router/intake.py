@@ -10,7 +10,6 @@ A change that stands on CHANGES but not in the index is taken as it was decided,
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from bus import subjects
@@ -20,6 +19,7 @@ from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, Yellowbu
 from bus.messages import AuditRecord, Change, Event, Outcome, Record, Step
 from bus.port import Bus, Consumer, Message, Stored
 from router.alerts import alert_message
+from router.batch import Ahead, Batch
 from router.core.identity import LinkName, key_for, named, references, resolve
 from router.core.merge import Decision, merge
 from router.core.rules import District
@@ -33,23 +33,6 @@ BATCH: Final = 1_000
 STARTS_MAX: Final = 3
 OTHER_WRITER_MAX: Final = 3
 RETRY_S: Final = 1.0
-
-
-@dataclass(slots=True)
-class Batch:
-    """What deciding a batch of events gathers: step 1's result, and all that the later steps need."""
-
-    links: dict[LinkName, str]
-    records: dict[str, Record]
-    asked: set[str]
-    changes: list[Change] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    changed: set[str] = field(default_factory=set)
-    taken: list[tuple[Change, bytes]] = field(default_factory=list)
-    new_links: dict[LinkName, str] = field(default_factory=dict)
-    seen: dict[str, Record] = field(default_factory=dict)
-    audit: list[AuditRecord] = field(default_factory=list)
-    alerts: list[Message] = field(default_factory=list)
 
 
 class Intake:
@@ -121,7 +104,7 @@ class Intake:
         first_seq = self._store.position("changes") + 1
         async for change, _ in self._changes_from(first_seq):
             self._standing[change.record.key] = change.record.event_seq
-        changes = _Ahead(self._changes_from(first_seq))
+        changes = Ahead(self._changes_from(first_seq))
         async for batch in self._bus.read(subjects.EVENTS, first_seq=self._store.position("events") + 1):
             await self.settle(batch, await changes.until(batch[-1].seq))
         while left := await changes.until(None, BATCH):
@@ -407,23 +390,3 @@ class Intake:
             store.write("save_links", [(*name, key) for name, key in batch.new_links.items()]),
             store.write("save_positions", [*position, *([("changes", newest)] if newest else [])]),
         ]
-
-
-class _Ahead:
-    """Changes in stream order, handed out as far as the events have come."""
-
-    def __init__(self, changes: AsyncIterator[tuple[Change, bytes]]) -> None:
-        self._changes = changes
-        self._next: tuple[Change, bytes] | None = None
-
-    async def until(self, event_seq: int | None, most: int = 0) -> list[tuple[Change, bytes]]:
-        """The next changes: of events up to that sequence, or (None) at most so many."""
-        found: list[tuple[Change, bytes]] = []
-        while not most or len(found) < most:
-            change = self._next or await anext(self._changes, None)
-            self._next = change
-            if change is None or (event_seq is not None and change[0].record.event_seq > event_seq):
-                break
-            found.append(change)
-            self._next = None
-        return found

@@ -63,6 +63,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
                 "oldest_ms": 0,
                 **work.get(name, {}),
                 "unreachable": worker.unreachable,
+                "held": worker.held.removeprefix("are held: "),
                 "outcomes": worker.outcomes,
                 "last_delivery_ms": worker.last_delivery_ms,
                 "marked_seq": pipeline.markers[name].seq,

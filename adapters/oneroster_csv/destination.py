@@ -214,7 +214,7 @@ class Destination:
         if not reason or not removals:
             return receipts, changes
         held_back = [
-            receipt._replace(outcome=Outcome.RETRYING, reason=reason) if place in removals else receipt
+            receipt._replace(outcome=Outcome.HELD, reason=reason) if place in removals else receipt
             for place, receipt in enumerate(receipts)
         ]
         return held_back, [change for change in changes if change.place not in removals]
@@ -226,7 +226,7 @@ class Destination:
             after = now.get(table, 0) + sum(change.grown for change in changes if change.table == table)
             if rows >= self._settings.shrink_min_rows and after < rows * (1 - self._settings.shrink_max):
                 limit = f"limit {self._settings.shrink_max:.0%}"
-                return f"held: {table} would go from {rows} to {after} rows ({limit}). Raise shrink_max once."
+                return f"are held: {table} would go from {rows} to {after} rows ({limit})"
         return ""
 
     def _put_and_write(self, held: Holdings, changes: Sequence[Change]) -> str:

@@ -94,6 +94,8 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     since = f", the oldest since {time(said['oldest_ms'])}"
     if said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"
+    elif said.get("held"):
+        grade, state = Grade.FAILS, f"holds removals: {said['held']}"
     elif failed:
         grade, state = Grade.FAILS, f"{counted(failed, 'record')} in the dead letters: nats stream view DEAD"
     elif retrying:

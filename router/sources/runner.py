@@ -3,6 +3,7 @@
 A row advances on the shelf only when its event has its PubAck. A reading that is refused changes nothing.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -13,7 +14,7 @@ from bus.codec import encode_event
 from bus.errors import Refused, StreamFull, Unavailable
 from bus.messages import AuditRecord, Event, Op, Outcome, Step
 from bus.port import Bus, Message
-from router.alerts import alert_message
+from router.alerts import alert_message, sentence
 from router.core.guard import dangling, shrunk
 from router.core.rules import District
 from router.outbox import Outbox, audit_messages
@@ -24,6 +25,8 @@ from router.steps import to_end
 BATCH: Final = 2_000
 """Events at once: ids are random, and a large commit touches each page of the shelf fewer times."""
 RETRY_S: Final = 5.0
+READS_BACK: Final = 50
+GOOD: Final = ("accepted", "unchanged")
 
 Row = tuple[Any, ...]
 
@@ -107,13 +110,14 @@ class SourceRunner:
                 await self._sleep(RETRY_S)
 
     async def _unreachable(self, error: Unavailable | StreamFull) -> None:
-        self._trouble(f"{self.system}: {error}")
-        if not self.unreachable:
+        self._trouble(str(error))
+        first, self.unreachable = not self.unreachable, error.message
+        if first:
             now_ms = self._now_ms()
-            text = f"{self.system}: {error.message}. What was read so far is kept; it is tried again."
+            text = f"{sentence(error.message)} What was read so far is kept; it is tried again."
             kind = error.runbook if error.runbook == "token-refused" else "source-unreachable"
-            await self._outbox.tell([alert_message(kind, self.system, str(now_ms), now_ms, text)])
-        self.unreachable = error.message
+            with contextlib.suppress(Unavailable):  # no disk, no alert: the log has it
+                await self._outbox.tell([alert_message(kind, self.system, str(now_ms), now_ms, text)])
 
     async def _take(self, reading: Reading) -> None:
         read = await self._begin(reading)
@@ -156,6 +160,12 @@ class SourceRunner:
 
     async def _stage(self, reading: Reading, read: Read) -> tuple[Read, Staged]:
         """Stage and guard. Raises Refused; then nothing of the reading is taken."""
+        good = next((each for each in self.shelf.reads(READS_BACK) if each.outcome in GOOD), None)
+        if good and reading.observed_at_ms < good.observed_at_ms:
+            text = (
+                f"{reading.name}: it is older than the last good read, {good.name} (expected a newer export)"
+            )
+            raise Refused([text], code="older")
         await reading.open()
         staging = Staging(
             system=self.system,
@@ -163,7 +173,6 @@ class SourceRunner:
             district=self._district,
             reading=reading,
             number=read.number,
-            tokens=self._tokens,
         )
         staged = await staging.run(self._mapped)
         guards = self._district.guards

@@ -4,9 +4,12 @@ Nothing is published from here. A row that cannot be mapped, or that needs a rec
 set aside: it counts neither as news nor as removed, and the report says where it stands.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -15,7 +18,6 @@ from bus.adapter import Reading, Row
 from bus.codec import encode_event
 from bus.errors import Refused
 from bus.messages import Event, Op, Value
-from bus.subjects import Tokens
 from router.core.identity import references
 from router.core.mapping import Invalid, ToEvent
 from router.core.rules import District, EntityRule, SourceEntity
@@ -24,6 +26,7 @@ from router.sources.shelf import Shelf
 REMARKS_MAX: Final = 20
 HASH_BYTES: Final = 12
 KNOWN_MAX: Final = 20_000
+ROWS_AT_ONCE: Final = 4_000
 NOTHING: Final = [(0,)]
 """The one row of a statement that needs no parameter."""
 
@@ -73,15 +76,18 @@ class Staging:
     """One reading on its way into the shelf. `number` is the read's; with the content it names the events."""
 
     def __init__(
-        self, *, system: str, shelf: Shelf, district: District, reading: Reading, number: int, tokens: Tokens
+        self, *, system: str, shelf: Shelf, district: District, reading: Reading, number: int
     ) -> None:
         self._system = system
         self._shelf = shelf
         self._reading = reading
         self._number = number
-        self._tokens = tokens
         self._key = district.key[: hashlib.blake2b.MAX_KEY_SIZE]
-        self._known: set[Target] = set()
+        self._known: dict[str, set[str]] = {}
+        self._rows: list[tuple[Any, ...]] = []
+        self._plan: list[tuple[Any, ...]] = []
+        self._loose: list[tuple[Any, ...]] = []
+        self._writing: asyncio.Future[None] | None = None
         self._done: set[str] = set()
         self._first = not shelf.read("any_held")
         self._tables: dict[str, str] = {}
@@ -94,8 +100,12 @@ class Staging:
         present = [each for each in mapped if each.rule.table in self._reading.tables]
         self._tables = {each.rule.entity: each.rule.table for each in present}
         # A table that several entities share comes when the last of them may.
-        for table in dict.fromkeys(reversed([each.rule.table for each in present])).__reversed__():
-            await self._table(table, [each for each in present if each.rule.table == table])
+        tables = list(dict.fromkeys(reversed([each.rule.table for each in present])))
+        try:
+            for table in reversed(tables):
+                await self._table(table, [each for each in present if each.rule.table == table])
+        finally:
+            await self._flushed()
         await self._tighten()
         await self._refuse_twice()
         if self._reading.full:
@@ -109,13 +119,33 @@ class Staging:
             self.staged.rows[each.rule.entity] = 0
         async for rows in self._reading.rows(table):
             found: dict[str, list[Taken]] = {each.rule.entity: [] for each in entities}
-            unsound: list[tuple[Any, ...]] = []
             for row in rows:
-                self._map(table, entities, row, found, unsound)
+                self._map(table, entities, row, found)
             for each in entities:
-                await self._stage(table, each, found[each.rule.entity], unsound)
-                unsound = []
+                self._stage(table, each, found[each.rule.entity])
+            if len(self._rows) >= ROWS_AT_ONCE:
+                await self._flush()
+        await self._flush()
+        await self._flushed()
         self._done.update(each.rule.entity for each in entities)
+
+    async def _flush(self) -> None:
+        """Write what has gathered, while the next rows are read."""
+        await self._flushed()
+        shelf = self._shelf
+        # In the order of the ids: page by page, and each page once.
+        writes = [
+            shelf.write("stage", sorted(self._rows, key=itemgetter(0, 1))),
+            shelf.write("add_plan", self._plan),
+            shelf.write("add_loose", self._loose),
+        ]
+        self._rows, self._plan, self._loose = [], [], []
+        self._writing = asyncio.ensure_future(shelf.commit(writes))
+
+    async def _flushed(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
 
     def _map(
         self,
@@ -123,7 +153,6 @@ class Staging:
         entities: Sequence[Mapped],
         row: Row,
         found: dict[str, list[Taken]],
-        unsound: list[tuple[Any, ...]],
     ) -> None:
         if row.deleted:  # that it is gone needs no sound fields: whoever holds it knows which entity it was
             for each in entities:
@@ -136,7 +165,7 @@ class Staging:
                 self._aside(table, row.line, f"{error.field}: {error.reason}")
                 if local_id := row.values.get(each.rule.id_field):
                     # It is there, only unsound: it must not look as if it were gone.
-                    unsound.append((each.rule.entity, local_id, b"", "", row.line, 0))
+                    self._rows.append((each.rule.entity, local_id, b"", "", row.line, 0))
                 return
             if taken is not None:
                 found[each.rule.entity].append(Taken(row, *taken))
@@ -146,23 +175,19 @@ class Staging:
         self.staged.set_aside += 1
         self.staged.remark(f"{table}:{line}: {why}. The row was set aside")
 
-    async def _stage(
-        self, table: str, each: Mapped, found: Sequence[Taken], staged: list[tuple[Any, ...]]
-    ) -> None:
-        entity, shelf = each.rule.entity, self._shelf
+    def _stage(self, table: str, each: Mapped, found: Sequence[Taken]) -> None:
+        entity, shelf, staged = each.rule.entity, self._shelf, self._rows
         self.staged.rows[entity] += sum(not taken.row.deleted for taken in found)
         names = [(entity, taken.local_id) for taken in found]
         before: dict[str, bytes] = {} if self._first else dict(shelf.read_rows("held_rows", names))
         missing = self._missing(each, found)
-        plan: list[tuple[Any, ...]] = []
-        loose: list[tuple[Any, ...]] = []
         for row, local_id, fields in found:
             school = _school(each.entity, fields)
             if row.deleted:
                 if local_id in before and not self._reading.full:
-                    plan.append((entity, local_id, Op.DELETE.value, b"", school, "", b""))
+                    self._plan.append((entity, local_id, Op.DELETE.value, b"", school, "", b""))
                 continue
-            hash_ = self._hash(fields)
+            hash_ = self._hash(entity, local_id, fields)
             dangling = _dangling(each, fields, missing) if missing else []
             lost = [name for name, to, _ in dangling if self._is_final(each, name, to)]
             if lost:
@@ -173,23 +198,22 @@ class Staging:
             staged.append((entity, local_id, hash_, school, row.line, 1))
             for name, to, target_id in dangling:
                 required = int(each.entity.fields[name].required)
-                loose.append((entity, local_id, name, " ".join(to), target_id, required, row.line))
+                self._loose.append((entity, local_id, name, " ".join(to), target_id, required, row.line))
             if before.get(local_id) != hash_:
                 op = Op.UPDATE if local_id in before else Op.CREATE
                 msg_id, body = self._event(entity, op, local_id, fields, hash_)
-                plan.append((entity, local_id, op.value, hash_, school, msg_id, body))
-        await shelf.commit(
-            [shelf.write("stage", staged), shelf.write("add_plan", plan), shelf.write("add_loose", loose)]
-        )
+                self._plan.append((entity, local_id, op.value, hash_, school, msg_id, body))
 
-    def _hash(self, fields: dict[str, Value]) -> bytes:
-        return hashlib.blake2b(msgpack.packb(fields), key=self._key, digest_size=HASH_BYTES).digest()
+    def _hash(self, entity: str, local_id: str, fields: dict[str, Value]) -> bytes:
+        content = msgpack.packb((entity, local_id, fields))
+        return hashlib.blake2b(content, key=self._key, digest_size=HASH_BYTES).digest()
 
     def _event(
         self, entity: str, op: Op, local_id: str, fields: dict[str, Value], hash_: bytes
     ) -> tuple[str, bytes]:
-        # With the read's number: a bare hash would lose the last A of A, B, A to the server's dedup.
-        id_ = f"{self._system}.{self._tokens(f'{entity}/{local_id}')}.{self._number}.{hash_.hex()}"
+        # The hash covers entity, local_id and content. With the read's number: a bare hash would lose the
+        # last A of A, B, A to the server's dedup.
+        id_ = f"{self._system}.{self._number}.{hash_.hex()}"
         event = Event(
             id_,
             self._system,
@@ -208,19 +232,20 @@ class Staging:
     def _missing(self, each: Mapped, found: Sequence[Taken]) -> set[Target]:
         """What the references of a batch may name and is not (yet) there."""
         wanted: set[Target] = set()
-        for _, _, fields in found:
-            for name, several, to in each.references:
-                value = fields.get(name)
-                if value is None:
-                    continue
-                for target_id in value if several and isinstance(value, tuple) else (str(value),):
-                    targets = [(entity, target_id) for entity in to]
-                    if not any(target in self._known for target in targets):
-                        wanted.update(targets)
-        there = self._there(wanted)
-        if len(self._known) > KNOWN_MAX:
-            self._known.clear()
-        self._known |= there
+        for name, several, to in each.references:
+            known = [self._known.setdefault(entity, set()) for entity in to]
+            values = {taken.fields.get(name) for taken in found}
+            values.discard(None)
+            ids: Iterable[Any] = chain.from_iterable(values) if several else map(str, values)  # type: ignore[arg-type]
+            for target_id in ids:
+                if not any(target_id in there for there in known):
+                    wanted.update((entity, target_id) for entity in to)
+        there = self._there(wanted) if wanted else set()
+        for entity, target_id in there:
+            self._known[entity].add(target_id)
+        if sum(map(len, self._known.values())) > KNOWN_MAX:
+            for known_ids in self._known.values():
+                known_ids.clear()
         return wanted - there
 
     def _there(self, wanted: Iterable[Target]) -> set[Target]:

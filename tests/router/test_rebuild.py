@@ -301,8 +301,12 @@ async def test_an_id_that_a_destination_gave_outlives_its_audit(bus: JetStream, 
 
     async with index(tmp_path) as database:
         made = await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
-        ledger = database.read("SELECT destination, key, l.rev, hash, local_id FROM ledger l JOIN record r ON r.id = l.record")
-        work = database.read("SELECT destination, key, w.rev FROM work w JOIN record r ON r.id = record ORDER BY 1")
+        ledger = database.read(
+            "SELECT destination, key, l.rev, hash, local_id FROM ledger l JOIN record r ON r.id = l.record"
+        )
+        work = database.read(
+            "SELECT destination, key, w.rev FROM work w JOIN record r ON r.id = record ORDER BY 1"
+        )
 
     assert (made.records, made.changes, made.links) == (1, 1, 1)
     assert ledger == [("lms", "org/1", 0, "", "own-7")]

@@ -226,8 +226,8 @@ async def test_removals_beyond_the_limit_are_held_and_the_rest_goes_on(outbox: O
 
     receipts = await lms.apply([*(org(f"o{n}", 2, Op.DELETE) for n in range(8)), org("new", 2)])
 
-    assert outcomes(receipts) == [Outcome.RETRYING] * 8 + [Outcome.DELIVERED]
-    assert receipts[0].reason.startswith("held: orgs would go from 30 to 23 rows (limit 20%)")
+    assert outcomes(receipts) == [Outcome.HELD] * 8 + [Outcome.DELIVERED]
+    assert receipts[0].reason.startswith("are held: orgs would go from 30 to 23 rows (limit 20%)")
     assert len(outbox.last("orgs")) == 31
     assert outcomes(await lms.apply([org("o1", 2, Op.DELETE)])) == [Outcome.DELIVERED]
     await lms.close()
@@ -241,7 +241,7 @@ async def test_held_removals_alone_write_no_file(outbox: Outbox) -> None:
     receipts = await lms.apply([org(f"o{n}", 2, Op.DELETE) for n in range(8)])
     await lms.close()
 
-    assert outcomes(receipts) == [Outcome.RETRYING] * 8
+    assert outcomes(receipts) == [Outcome.HELD] * 8
     assert outbox.files() == files
 
 

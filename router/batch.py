@@ -1,0 +1,45 @@
+"""What deciding a batch of events gathers, and the changes that were decided before a crash."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from bus.messages import AuditRecord, Change, Record
+from bus.port import Message
+from router.core.identity import LinkName
+
+
+@dataclass(slots=True)
+class Batch:
+    """What deciding a batch of events gathers: step 1's result, and all that the later steps need."""
+
+    links: dict[LinkName, str]
+    records: dict[str, Record]
+    asked: set[str]
+    changes: list[Change] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    taken: list[tuple[Change, bytes]] = field(default_factory=list)
+    new_links: dict[LinkName, str] = field(default_factory=dict)
+    seen: dict[str, Record] = field(default_factory=dict)
+    audit: list[AuditRecord] = field(default_factory=list)
+    alerts: list[Message] = field(default_factory=list)
+
+
+class Ahead:
+    """Changes in stream order, handed out as far as the events have come."""
+
+    def __init__(self, changes: AsyncIterator[tuple[Change, bytes]]) -> None:
+        self._changes = changes
+        self._next: tuple[Change, bytes] | None = None
+
+    async def until(self, event_seq: int | None, most: int = 0) -> list[tuple[Change, bytes]]:
+        """The next changes: of events up to that sequence, or (None) at most so many."""
+        found: list[tuple[Change, bytes]] = []
+        while not most or len(found) < most:
+            change = self._next or await anext(self._changes, None)
+            self._next = change
+            if change is None or (event_seq is not None and change[0].record.event_seq > event_seq):
+                break
+            found.append(change)
+            self._next = None
+        return found

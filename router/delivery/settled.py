@@ -1,0 +1,115 @@
+"""How deliveries ended, and what is told of them: ledger rows, audit records, dead letters, links.
+
+Pure: a worker gathers these values and commits them at once.
+"""
+
+from typing import NamedTuple
+
+from bus import subjects
+from bus.codec import encode_state
+from bus.messages import AuditRecord, Op, Outcome, Record, Step
+from bus.port import Message
+from router.core.delivery import Held
+
+OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
+"""Outcomes of a delivery that is not at its end: it stays on the work list."""
+
+
+class Claim(NamedTuple):
+    """One record of the work list that a worker has taken up, with what the ledger says of it. `id` and
+    `record` are row ids of the index.
+    """
+
+    id: int
+    record: int
+    key: str
+    rev: int
+    attempt: int
+    since_ms: int
+    held: Held
+
+
+class Settled(NamedTuple):
+    """How one claim ended: what commits, what is told."""
+
+    claim: Claim
+    record: Record
+    outcome: Outcome
+    op: Op
+    hash: str
+    local_id: str
+    reason: str = ""
+    retry_after_s: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """It stays on the work list."""
+        return self.outcome in OPEN
+
+
+class Telling(NamedTuple):
+    """Who tells: the destination, the epoch of CHANGES, and the district's tokens."""
+
+    system: str
+    epoch: int
+    tokens: subjects.Tokens
+
+    def id_of(self, record: Record) -> str:
+        """A delivery's id: the same for the same rev, whoever settles it."""
+        return f"{self.system}/{record.key}@{self.epoch}.{record.rev}"
+
+    def ledger_row(self, each: Settled) -> tuple[object, ...]:
+        """For `save_ledger`."""
+        held = each.claim.held
+        # A record that failed is not there in this version: only that it is settled moves on.
+        seq, epoch = held.version.seq, held.version.epoch
+        if each.outcome is not Outcome.FAILED:
+            seq, epoch = each.record.seq, self.epoch
+        return (self.system, each.claim.record, each.record.rev, epoch, seq, each.hash, each.local_id)
+
+    def audited(self, each: Settled, owner: str, now_ms: int) -> AuditRecord:
+        """The audit record that settles it; `owner` is the system that the record came from."""
+        record, held = each.record, each.claim.held
+        return AuditRecord(
+            self.id_of(record),
+            Step.DELIVERY,
+            each.outcome,
+            now_ms,
+            source=owner,
+            destination=self.system,
+            entity=record.entity,
+            key=record.key,
+            local_id=each.local_id,
+            op=each.op,
+            fields=record.changed,
+            reason=each.reason,
+            attempt=each.claim.attempt + 1,
+            rev_from=held.rev + 1,
+            rev=record.rev,
+            epoch=self.epoch,
+            seq=record.seq,
+            event_seq=record.event_seq,
+            hash=each.hash,
+        )
+
+    def told(self, each: Settled, now_ms: int) -> list[Message]:
+        """A dead letter for a record that failed; a link for an id that the destination gave."""
+        record, messages = each.record, []
+        if each.outcome is Outcome.FAILED:
+            letter = {
+                "id": self.id_of(record),
+                "destination": self.system,
+                "key": record.key,
+                "rev": record.rev,
+                "at_ms": now_ms,
+                "attempts": each.claim.attempt + 1,
+                "reason": each.reason,
+                "fields": sorted(record.values),
+            }
+            subject = subjects.dead(self.system, record.entity)
+            messages.append(Message(subject, encode_state(letter), self.id_of(record)))
+        if each.local_id and each.local_id != each.claim.held.local_id:
+            link = {"system": self.system, "key": record.key, "local_id": each.local_id}
+            subject = subjects.state("link", self.system, record.entity, self.tokens(record.key))
+            messages.append(Message(subject, encode_state(link), f"link/{self.id_of(record)}"))
+        return messages
