@@ -19,13 +19,14 @@ State = dict[Name, Values]
 
 GRADES: Final = ("9", "10", "11", SENIOR, "")
 GHOST: Final = "ghost"
-BAD: Final = ("cut", "twice", "empty", "dangling")
+BAD: Final = ("cut", "twice", "empty", "dangling", "old")
 
 
 @dataclass
 class Script:
     """One reading as the source will give it, and what must become of it.
 
+    `observed_s`: when its state was true, where that is not when it comes.
     `after`: what the hub knows of this source's records once it is taken.
     """
 
@@ -35,6 +36,7 @@ class Script:
     tables: dict[str, list[Row]]
     after: State
     bad: str = ""
+    observed_s: float | None = None
     settled: str = ""
     lines: list[str] = field(default_factory=list)
 
@@ -219,7 +221,7 @@ class School:
     def _spoil(self, script: Script) -> None:
         """Make it a reading of which nothing may be taken."""
         students = script.tables["student"]
-        kinds = [kind for kind in BAD if script.full or kind == "twice"]
+        kinds = [kind for kind in BAD if script.full or kind in ("twice", "old")]
         script.bad = self.chance.choice(kinds)
         held = sum(kind == "student" for kind, _ in self.hub)
         if script.bad == "twice" and not [row for row in students if not row.deleted]:
@@ -230,6 +232,8 @@ class School:
             students.append(Row(len(students) + 2, values))
         elif script.bad == "cut":
             del students[max(held - 10, 0) // 2 :]
+        elif script.bad == "old":
+            script.observed_s = -1.0
         elif script.bad == "empty":
             students.clear()
         elif script.bad == "dangling":

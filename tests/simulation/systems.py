@@ -31,7 +31,8 @@ class Reading:
         self.name = script.name
         self.sha256 = f"{script.number:064x}"
         self.size_bytes = 1
-        self.observed_at_ms = START_MS + int(script.at_s * 1000)
+        observed_s = script.at_s if script.observed_s is None else script.observed_s
+        self.observed_at_ms = START_MS + int(observed_s * 1000)
         self.full = script.full
         self.tables = tuple(script.tables)
         self.warnings = ()
@@ -231,6 +232,8 @@ class Destination:
         if key in far.hates or weather.happens("far.reject", far.name):
             far.refused.add((key, delivery.version.seq))
             return Receipt(key, Outcome.FAILED, "422")
+        if delivery.op is Op.DELETE and weather.happens("far.hold", far.name):
+            return Receipt(key, Outcome.HELD, "too many removals")
         if weather.happens("far.retry", far.name):
             far.put_off(key)
             wait_s = weather.chance(f"retry {far.name}").choice((None, 5.0, 90.0))

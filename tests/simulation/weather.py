@@ -28,6 +28,7 @@ FAULTS: Final = (
     "far.hang",  # it never answers
     "far.hang_after",  # it writes and never answers
     "far.slow",
+    "far.hold",  # it holds a removal for a person
     "far.reject",  # it says no to one version of a record
 )
 NEVER_CALM: Final = frozenset({"far.retry"})
