@@ -1,6 +1,6 @@
 """Our JetStream layer against nats-py's own calls, in the same run, each on a server of its own.
 
-python -m benchmarks.bus
+python -m benchmarks bus
 """
 
 import asyncio
@@ -66,6 +66,8 @@ async def _row(
         "unit": "messages/s",
         "floor": round(floor * base),
         "baseline": round(base),
+        "below": value < floor * base,
+        "of": f"{value / base:.1f} x nats-py's own (floor {floor} x)",
     }
 
 
@@ -138,15 +140,3 @@ async def fetched(address: Address, count: int) -> float:
             got += len(messages)
             await messages[-1].ack()
         return count / (time.perf_counter() - began)
-
-
-def main() -> None:
-    for row in run():
-        below = "" if row["value"] >= row["floor"] else "  below floor"
-        ratio = row["value"] / row["baseline"]
-        versus = f"{ratio:.1f} x nats-py (floor {row['floor']:,}){below}"
-        print(f"{row['name']:<36}{row['value']:>9,} {row['unit']}  {versus}")
-
-
-if __name__ == "__main__":
-    main()

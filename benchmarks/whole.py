@@ -3,7 +3,7 @@
 The large district of ../shared/data if it is there, else one of our own of the same size. The identity
 provider is replaced by a second warehouse: a SCIM server would measure the SCIM server.
 
-    python -m benchmarks.whole
+    python -m benchmarks whole
 """
 
 import asyncio
@@ -213,14 +213,3 @@ def _least(name: str, value: float, unit: str, floor: float) -> Row:
 
 def _most(name: str, value: float, unit: str, floor: float) -> Row:
     return {"name": name, "value": value, "unit": unit, "floor": floor, "below": value > floor}
-
-
-def main() -> None:
-    for row in run():
-        below = "  below floor" if row["below"] else ""
-        print(f"{row['name']:<36}{row['value']:>12,.1f} {row['unit']:<13} floor {row['floor']:,}{below}")
-        print(f"{'':<36}{row.get('of', '')}")
-
-
-if __name__ == "__main__":
-    main()

@@ -24,12 +24,13 @@ from router.core.identity import LinkName, key_for, named, references, resolve
 from router.core.merge import Decision, merge
 from router.core.rules import District
 from router.database import Write
-from router.outbox import Outbox, audit_messages
+from router.outbox import Outbox, Then, audit_messages
 from router.records import Links, Records
 from router.steps import to_end
 from router.store import Store
 
 BATCH: Final = 1_000
+OUTBOX_MAX: Final = 5_000
 STARTS_MAX: Final = 3
 OTHER_WRITER_MAX: Final = 3
 RETRY_S: Final = 1.0
@@ -126,16 +127,23 @@ class Intake:
             await consumer.close()
 
     async def _take_batch(self, consumer: Consumer, batch: Sequence[Stored]) -> None:
-        await self.settle(batch)
-        await consumer.ack(batch[-1])
+        await self.settle(batch, then=lambda: consumer.ack(batch[-1]))
 
-    async def settle(self, events: Sequence[Stored], decided: Sequence[tuple[Change, bytes]] = ()) -> None:
-        """Bring a batch of events to the end of step 4. `decided`: changes the index does not have yet.
+    async def settle(
+        self,
+        events: Sequence[Stored],
+        decided: Sequence[tuple[Change, bytes]] = (),
+        then: Then | None = None,
+    ) -> None:
+        """Bring a batch of events to the end of step 3; steps 4 and 5 (`then`) follow beside the next batch.
 
-        Events at or below the index's position are settled already and passed over.
+        `decided`: changes the index does not have yet. Events at or below the index's position are settled
+        already and passed over.
         """
         fresh = [stored for stored in events if stored.seq > self._store.position("events")]
         if not fresh and not decided:
+            if then is not None:
+                await then()
             return
         batch = await self._decide(fresh, decided)
         published = await self._bus.publish(subjects.CHANGES, batch.messages) if batch.messages else []
@@ -150,7 +158,9 @@ class Intake:
         self._links.put(batch.new_links)
         self.events += len(fresh)
         self._committed()
-        await letters.send()
+        told = letters.send(then)
+        if self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we say: decide nothing more
+            await told
 
     # Step 1: decide
 

@@ -5,6 +5,7 @@ again after a crash, under the same ids. So every step that happened is told, an
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
@@ -22,6 +23,9 @@ MESSAGES_AT_ONCE_MAX: Final = 500
 RECORDS_IN_MESSAGE_MAX: Final = 400
 TAIL_MESSAGES: Final = 2000
 RETRY_S: Final = 1.0
+
+Then = Callable[[], Awaitable[None]]
+"""What follows when messages are on the bus: an acknowledgement."""
 
 
 def audit_messages(records: Iterable[AuditRecord]) -> list[Message]:
@@ -48,9 +52,9 @@ class Letters:
         self._numbered = numbered
         self.writes = writes
 
-    def send(self) -> Awaitable[None]:
-        """Hand them over; what it returns is done when they are on the bus."""
-        return self._outbox.hand_over(self._numbered)
+    def send(self, then: Then | None = None) -> Awaitable[None]:
+        """Hand them over; what it returns is done when they are on the bus, and `then` is called."""
+        return self._outbox.hand_over(self._numbered, then)
 
 
 class Outbox:
@@ -68,7 +72,7 @@ class Outbox:
         self._sleep = sleep
         self._trouble = trouble
         self._queue: deque[tuple[int, Message]] = deque()
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[None], Then | None]] = deque()
         self._handed = 0
         self._published = 0
         self._clear: list[tuple[int]] = []
@@ -97,15 +101,12 @@ class Outbox:
         await self._store.commit(letters.writes)
         await letters.send()
 
-    def hand_over(self, numbered: Sequence[tuple[int, Message]]) -> Awaitable[None]:
+    def hand_over(self, numbered: Sequence[tuple[int, Message]], then: Then | None = None) -> Awaitable[None]:
         self._queue.extend(numbered)
         self._handed += len(numbered)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._handed == self._published:
-            done.set_result(None)
-        else:
-            self._waiters.append((self._handed, done))
-            self._news.set()
+        self._waiters.append((self._handed, done, then))
+        self._news.set()
         return done
 
     async def recover(self) -> None:
@@ -116,7 +117,7 @@ class Outbox:
         """
         left = self._store.outbox()
         known: set[tuple[str, str]] = set()  # a delivery and its dead letter have the same id
-        for stream in {stream_of(message.subject) for _, message in left}:
+        for stream in sorted({stream_of(message.subject) for _, message in left}):
             info = await self._bus.info(stream)
             first = max(info.first_seq, info.last_seq - TAIL_MESSAGES, 1)
             async for batch in self._bus.read(stream, first_seq=first):
@@ -142,10 +143,17 @@ class Outbox:
                     self._queue.popleft()
                 self._clear += [(id_,) for id_, _ in batch]
                 self._published += len(batch)
-                while self._waiters and self._waiters[0][0] <= self._published:
-                    waiter = self._waiters.popleft()[1]
-                    if not waiter.done():
-                        waiter.set_result(None)
+                await self._tell_waiters()
+            await self._tell_waiters()
+
+    async def _tell_waiters(self) -> None:
+        while self._waiters and self._waiters[0][0] <= self._published:
+            _, done, then = self._waiters.popleft()
+            if then is not None:
+                with contextlib.suppress(Unavailable):  # it is said again on the next connection
+                    await then()
+            if not done.done():
+                done.set_result(None)
 
     async def _publish(self, messages: Sequence[Message]) -> None:
         by_stream: dict[str, list[Message]] = {}

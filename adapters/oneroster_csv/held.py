@@ -78,7 +78,7 @@ class Holdings:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
         self._db.executescript(
-            "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16000;" + _SCHEMA
+            "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -8000;" + _SCHEMA
         )
 
     @contextmanager
