@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from simulation.bench import alerts, empty_town, event, say, told
+from simulation.by_hand import alerts, empty_town, event, say, told
 from simulation.clock import START_MS
 from simulation.invariants import audited, broken
 from simulation.world import Town

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from simulation.bench import alerts, empty_town, event, outcomes, records, say, say_raw, told
+from simulation.by_hand import alerts, empty_town, event, outcomes, records, say, say_raw, told
 from simulation.clock import START_MS
 from simulation.invariants import broken, changes
 from simulation.world import Town

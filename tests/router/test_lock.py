@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from simulation.bench import empty_town
+from simulation.by_hand import empty_town
 from simulation.life import Life
 from simulation.streams import Wire
 from simulation.world import Town

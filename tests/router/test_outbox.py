@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from simulation.bench import empty_town
+from simulation.by_hand import empty_town
 from simulation.disk import Disk
 from simulation.life import Life
 from simulation.streams import Wire

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from simulation.bench import alerts, empty_town, reading, records, told
+from simulation.by_hand import alerts, empty_town, reading, records, told
 from simulation.invariants import broken
 from simulation.school import Script
 from simulation.world import Town

@@ -1,9 +1,15 @@
 """The router under faults and crashes from a seed. More: `python tests/simulation/run.py --seeds 2000`."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from simulation.run import simulate
 
 SEEDS = range(1, 61)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -20,8 +26,18 @@ def test_without_faults_no_record_is_sent_twice_in_one_version() -> None:
     assert result.sent_most == 1
 
 
-def test_a_run_is_its_seed() -> None:
-    first, second = simulate(17), simulate(17)
+def test_a_run_is_its_seed_in_every_process() -> None:
+    program = "from simulation.run import simulate; print(*simulate(17).trace, sep='\\n')"
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT}"},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    ]
 
-    assert first.trace == second.trace
-    assert first.crashes > 0
+    assert runs[0] == runs[1]
+    assert runs[0].decode().splitlines() == simulate(17).trace
+    assert b" dies " in runs[0]
