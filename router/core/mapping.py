@@ -55,7 +55,7 @@ class Outgoing(NamedTuple):
     fields: Callable[[Record, str, Reference], dict[str, Value]]
 
 
-@lru_cache(16_384)
+@lru_cache(8_192)
 def id_of(key: str) -> str:
     """The hub's id of a record: its key without the entity.
 
