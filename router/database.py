@@ -22,8 +22,10 @@ READER: Final = ("query_only=1", "cache_size=-4000")
 
 Rows = Sequence[tuple[Any, ...]]
 
-ROWS_AT_ONCE: Final = (400, 100, 25, 5, 1)
-"""Rows in one statement: a few fixed sizes, so that prepared statements are used again."""
+ROWS_AT_ONCE: Final = (200, 50, 10, 1)
+"""Rows in one statement: a few fixed sizes, so that prepared statements are used again. They are large:
+SQLite makes some ten instructions of a row, and keeps those of each size.
+"""
 
 
 class Write(NamedTuple):
@@ -74,6 +76,19 @@ def statements(write: Write) -> list[tuple[str, list[Any]]]:
             rows = write.rows[start : start + size]
             found.append((sql, list(chain.from_iterable(rows))))
             start += size
+    return found
+
+
+def keyed_reads(sql: str, rows: Rows) -> list[tuple[str, list[Any]]]:
+    """A read of many keys as statements with parameters. A part is filled up to a fixed size by its last key
+    again: who reads by key takes an answer that comes twice for one.
+    """
+    found = []
+    for start in range(0, len(rows), ROWS_AT_ONCE[0]):
+        part = list(rows[start : start + ROWS_AT_ONCE[0]])
+        size = min(size for size in ROWS_AT_ONCE if size >= len(part))
+        part += [part[-1]] * (size - len(part))
+        found.append((with_rows(sql, len(part[0]), size), list(chain.from_iterable(part))))
     return found
 
 

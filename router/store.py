@@ -12,10 +12,9 @@ from bus.codec import decode_record, decode_seen
 from bus.errors import YellowbusError
 from bus.messages import Record
 from bus.port import Message
-from router.database import Database, Write, with_rows
+from router.database import Database, Write, keyed_reads
 
 SCHEMA: Final = 1
-READ_ROWS_MAX: Final = 500
 
 
 def named_queries(path: Path) -> dict[str, str]:
@@ -76,12 +75,11 @@ class Store:
         self, query: str, rows: Sequence[tuple[Any, ...]], *parameters: object
     ) -> list[tuple[Any, ...]]:
         """A read of many keys."""
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(rows), READ_ROWS_MAX):
-            part = rows[start : start + READ_ROWS_MAX]
-            sql = with_rows(QUERIES[query], len(part[0]), len(part))
-            found += self._database.read(sql, [value for row in part for value in row] + list(parameters))
-        return found
+        return [
+            found
+            for sql, values in keyed_reads(QUERIES[query], rows)
+            for found in self._database.read(sql, [*values, *parameters])
+        ]
 
     def position(self, name: str) -> int:
         """How far the index is: `events` and `changes` (stream sequences), `epoch`; 0 when it never was."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from router.database import Database, Write, with_rows
+from router.database import Database, Write, keyed_reads
 from router.store import named_queries
 
 QUERIES: Final = named_queries(Path(__file__).with_name("shelf.sql"))
@@ -61,11 +61,12 @@ class Shelf:
         return self._database.read(QUERIES[query], parameters)
 
     def read_rows(self, query: str, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """A read of many rows, at most some hundreds."""
-        if not rows:
-            return []
-        sql = with_rows(QUERIES[query], len(rows[0]), len(rows))
-        return self._database.read(sql, [value for row in rows for value in row])
+        """A read of many keys."""
+        return [
+            found
+            for sql, values in keyed_reads(QUERIES[query], rows)
+            for found in self._database.read(sql, values)
+        ]
 
     async def save(self, read: Read, *also: Write) -> None:
         """Keep how a read stands, together with other writes."""
