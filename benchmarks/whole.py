@@ -61,12 +61,9 @@ async def _throughput(folder: Path) -> list[Row]:
         first = await _through(folder, package, 0)
         second = await _through(folder, package, 1)
         memory_mb = peak_mb(process.pid)
-    deliveries = sum(
-        count
-        for name in first.destinations
-        for outcome, count in first.destinations[name]["outcomes"].items()
-        if outcome != "filtered"
-    )
+    deliveries = first.delivered
+    if first.failed or deliveries < first.rows:
+        raise RuntimeError(f"not all was delivered: {first.destinations}")
     return [
         _least(
             "whole: file to three destinations", deliveries / first.took_s, "deliveries/s", DELIVERIES_FLOOR

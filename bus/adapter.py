@@ -177,7 +177,8 @@ class Receipt(NamedTuple):
     SUPERSEDED: the destination holds a newer version. FAILED: the destination says no to this record, and
     will again (`reason` says why, without values). RETRYING: this record could not be done now, others can
     (`retry_after_s` if it was said). HELD: a guard on what we write holds this removal until a person
-    decides. `local_id`: the destination's own id, once known.
+    decides. `local_id`: the destination's own id, once known. `tried` False: it was never this record's turn,
+    so that no attempt of its is used up.
     """
 
     key: str
@@ -185,6 +186,7 @@ class Receipt(NamedTuple):
     reason: str = ""
     local_id: str = ""
     retry_after_s: float | None = None
+    tried: bool = True
 
 
 @runtime_checkable

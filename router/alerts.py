@@ -7,6 +7,8 @@ from bus.messages import Alert, Severity
 from bus.port import Message
 from bus.subjects import alert
 
+HOUR_MS: Final = 3_600_000
+
 KINDS: Final = {
     "refused-file": Severity.CRITICAL,
     "quarantined-rows": Severity.WARNING,
@@ -34,3 +36,18 @@ def sentence(text: str) -> str:
     ('idp: no answer.', 'Is it up?')
     """
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+class Seldom:
+    """Says when an alert of one cause may be told again: at most once an hour."""
+
+    def __init__(self) -> None:
+        self._told_ms: dict[str, int] = {}
+
+    def due(self, cause: str, now_ms: int) -> bool:
+        """True if it was not told within the hour; then it counts as told now."""
+        told_ms = self._told_ms.get(cause)
+        if told_ms is not None and now_ms - told_ms < HOUR_MS:
+            return False
+        self._told_ms[cause] = now_ms
+        return True

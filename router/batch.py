@@ -1,6 +1,6 @@
 """What deciding a batch of events gathers, and the changes that were decided before a crash."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from bus.messages import AuditRecord, Change, Record
@@ -23,6 +23,27 @@ class Batch:
     seen: dict[str, Record] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
     alerts: list[Message] = field(default_factory=list)
+
+    def add(self, change: Change, message: Message) -> None:
+        """A change of a record, with the message that publishes it."""
+        self.changed.add(change.record.key)
+        self.seen.pop(change.record.key, None)
+        self.changes.append(change)
+        self.messages.append(message)
+
+    def saved(self, published: Sequence[int]) -> dict[str, tuple[Record, bytes]]:
+        """The newest state of every record that changed, with its sequence on CHANGES and its body there.
+
+        `published`: the sequences of `messages`.
+        """
+        newest = {change.record.key: (change.record, body) for change, body in self.taken}
+        for change, message, seq in zip(self.changes, self.messages, published, strict=True):
+            newest[change.record.key] = (change.record._replace(seq=seq), message.body)
+        for key, record in self.seen.items():
+            if key in newest:  # it said the same once more, after the change
+                after, body = newest[key]
+                newest[key] = (after._replace(seen=record.seen), body)
+        return newest
 
 
 class Ahead:

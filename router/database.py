@@ -138,7 +138,7 @@ class Sqlite:
             await loop.run_in_executor(self._thread, self._transaction, [writes for writes, _ in group])
         except sqlite3.OperationalError as failed:
             what = f"{self._path.name}: {failed}; nothing of it was written"
-            error = Unavailable(what, runbook="disk-full")
+            error = Unavailable(what, runbook="disk-full") if _passes(failed) else failed
         except BaseException as failed:
             error = failed
         if error is not None and len(group) > 1:  # one of them is at fault: each alone shows which
@@ -181,3 +181,8 @@ def _connect(path: Path, *pragmas: str) -> sqlite3.Connection:
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _passes(error: sqlite3.OperationalError) -> bool:
+    """It may go by itself, or when somebody makes room; anything else is a bug or a broken file."""
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY)

@@ -18,7 +18,7 @@ from bus.codec import decode_change, decode_event, encode_change, encode_seen
 from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, YellowbusError
 from bus.messages import AuditRecord, Change, Event, Outcome, Record, Step
 from bus.port import Bus, Consumer, Message, Stored
-from router.alerts import alert_message
+from router.alerts import Seldom, alert_message
 from router.batch import Ahead, Batch
 from router.core.identity import LinkName, key_for, named, references, resolve
 from router.core.merge import Decision, merge
@@ -66,6 +66,7 @@ class Intake:
         self._sleep = sleep
         self._committed = committed
         self._trouble = trouble
+        self._seldom = Seldom()
         self._standing: dict[str, int] = {}
         self.events = 0
         self.district = district
@@ -115,7 +116,12 @@ class Intake:
     async def _changes_from(self, seq: int) -> AsyncIterator[tuple[Change, bytes]]:
         async for batch in self._bus.read(subjects.CHANGES, first_seq=seq):
             for stored in batch:
-                yield decode_change(stored.body, stored.seq, stored.traceparent), stored.body
+                try:
+                    change = decode_change(stored.body, stored.seq, stored.traceparent)
+                except Garbage as error:  # whoever else may write there wrote it
+                    self._trouble(f"CHANGES {stored.seq}: {error}. It is passed over")
+                else:
+                    yield change, stored.body
 
     async def _follow(self) -> None:
         consumer = await self._bus.consume(subjects.EVENTS, subjects.INTAKE, batch=BATCH)
@@ -148,7 +154,7 @@ class Intake:
         batch = await self._decide(fresh, decided)
         published = await self._bus.publish(subjects.CHANGES, batch.messages) if batch.messages else []
         letters = self._outbox.put([*audit_messages(batch.audit), *batch.alerts])
-        saved = self._saved(batch, published)
+        saved = batch.saved(published)
         position = [("events", fresh[-1].seq)] if fresh else []
         await self._store.commit(
             [*self._index(batch, saved, position), *letters.writes],
@@ -240,15 +246,20 @@ class Intake:
             # A later change of the record stands, so this event was decided before it: without a change, by
             # the rules of then, or with one that CHANGES has let go. That change has it.
             decision, after = decision._replace(makes_change=False), None
-        if after is not None and after is not before:
-            batch.records[key] = after
-            if decision.makes_change:
-                self._add_change(batch, event, stored, decision, after, now_ms)
-            else:
-                batch.seen[key] = after
+        made = None
+        if after is not None and decision.makes_change:
+            made = self._change(batch, event, stored, decision, after, now_ms)
         reason = decision.reason
         if unknown:
             reason = f"{reason}; " * bool(reason) + f"refers to something unknown: {', '.join(unknown)}"
+        # From here on nothing raises: an event is in the batch with all of it, or not at all.
+        if after is not None and after is not before:
+            batch.records[key] = after
+            if made:
+                batch.add(*made)
+                self._link(batch, after)
+            else:
+                batch.seen[key] = after
         batch.audit.append(
             AuditRecord(
                 f"event/{stored.seq}",
@@ -276,9 +287,9 @@ class Intake:
             return key in batch.records
         return bool(self._records.many([key]))
 
-    def _add_change(
+    def _change(
         self, batch: Batch, event: Event, stored: Stored, decision: Decision, after: Record, now_ms: int
-    ) -> None:
+    ) -> tuple[Change, Message]:
         change = Change(
             after,
             decision.op,
@@ -290,22 +301,15 @@ class Intake:
             event.observed_at_ms,
             event.traceparent,
         )
-        # Within an atomic batch only the first message of a subject is compared (10164).
-        first = after.key not in batch.changed
-        batch.changed.add(after.key)
-        batch.seen.pop(after.key, None)
-        subject = subjects.change(after.entity, self._tokens(after.key))
-        batch.messages.append(
-            Message(
-                subject,
-                encode_change(change),
-                f"{self._epoch}.{stored.seq}",
-                after.seq if first else None,
-                event.traceparent,
-            )
+        message = Message(
+            subjects.change(after.entity, self._tokens(after.key)),
+            encode_change(change),
+            f"{self._epoch}.{stored.seq}",
+            # Within an atomic batch only the first message of a subject is compared (10164).
+            None if after.key in batch.changed else after.seq,
+            event.traceparent,
         )
-        batch.changes.append(change)
-        self._link(batch, after)
+        return change, message
 
     def _link(self, batch: Batch, record: Record) -> None:
         for system, local_id in record.links.items():
@@ -359,28 +363,14 @@ class Intake:
                 traceparent=stored.traceparent,
             )
         )
-        batch.alerts.append(
-            alert_message(
-                "invalid-event",
-                system,
-                f"event/{stored.seq}",
-                now_ms,
-                f"EVENTS {stored.seq}: {reason}. It is set aside and kept on the stream; the rest goes on.",
-            )
-        )
+        if self._seldom.due(system, now_ms):
+            batch.alerts.append(self._alert(stored, system, reason, now_ms))
+
+    def _alert(self, stored: Stored, system: str, reason: str, now_ms: int) -> Message:
+        text = f"EVENTS {stored.seq}: {reason}. It is set aside and kept on the stream; the rest goes on."
+        return alert_message("invalid-event", system, f"event/{stored.seq}", now_ms, text)
 
     # Step 3: the index
-
-    def _saved(self, batch: Batch, published: Sequence[int]) -> dict[str, tuple[Record, bytes]]:
-        """The newest state of every record that changed, with its sequence on CHANGES and its body there."""
-        newest = {change.record.key: (change.record, body) for change, body in batch.taken}
-        for change, message, seq in zip(batch.changes, batch.messages, published, strict=True):
-            newest[change.record.key] = (change.record._replace(seq=seq), message.body)
-        for key, record in batch.seen.items():
-            if key in newest:  # it said the same once more, after the change
-                after, body = newest[key]
-                newest[key] = (after._replace(seen=record.seen), body)
-        return newest
 
     def _index(
         self,

@@ -12,7 +12,7 @@ from typing import Final
 
 from bus.adapter import Sleep
 from bus.codec import encode_audit
-from bus.errors import StreamFull, Unavailable
+from bus.errors import BusError, Denied, StreamFull, Unavailable
 from bus.messages import AuditRecord
 from bus.port import Bus, Message
 from bus.subjects import audit, stream_of
@@ -46,14 +46,20 @@ class Letters:
     """Messages that one commit carries: `writes` belong into it, `send` comes after it."""
 
     def __init__(
-        self, outbox: "Outbox", numbered: Sequence[tuple[int, Message]], writes: list[Write]
+        self,
+        outbox: "Outbox",
+        numbered: Sequence[tuple[int, Message]],
+        cleared: Sequence[int],
+        writes: list[Write],
     ) -> None:
         self._outbox = outbox
         self._numbered = numbered
+        self._cleared = cleared
         self.writes = writes
 
     def send(self, then: Then | None = None) -> Awaitable[None]:
         """Hand them over; what it returns is done when they are on the bus, and `then` is called."""
+        self._outbox.forget(self._cleared)
         return self._outbox.hand_over(self._numbered, then)
 
 
@@ -75,7 +81,7 @@ class Outbox:
         self._waiters: deque[tuple[int, asyncio.Future[None], Then | None]] = deque()
         self._handed = 0
         self._published = 0
-        self._clear: list[tuple[int]] = []
+        self._clear: dict[int, None] = {}  # on the bus, and still in the index
         self._news = asyncio.Event()
         left = store.outbox()
         self._next_id = left[-1][0] + 1 if left else 1
@@ -85,21 +91,26 @@ class Outbox:
         first = self._next_id
         self._next_id += len(messages)
         numbered = list(enumerate(messages, first))
-        clear, self._clear = self._clear, []
+        cleared = list(self._clear)
         writes = [
-            self._store.write("clear_outbox", clear),
+            self._store.write("clear_outbox", [(id_,) for id_ in cleared]),
             self._store.write(
                 "save_outbox",
                 [(id_, m.subject, m.id, m.body, m.traceparent) for id_, m in numbered],
             ),
         ]
-        return Letters(self, numbered, writes)
+        return Letters(self, numbered, cleared, writes)
 
     async def tell(self, messages: Sequence[Message]) -> None:
         """Commit messages that go with no other write, and see them on the bus."""
         letters = self.put(messages)
         await self._store.commit(letters.writes)
         await letters.send()
+
+    def forget(self, cleared: Sequence[int]) -> None:
+        """The index has let go of these."""
+        for id_ in cleared:
+            self._clear.pop(id_, None)
 
     def hand_over(self, numbered: Sequence[tuple[int, Message]], then: Then | None = None) -> Awaitable[None]:
         self._queue.extend(numbered)
@@ -123,7 +134,7 @@ class Outbox:
             async for batch in self._bus.read(stream, first_seq=first):
                 known.update((stream, stored.id) for stored in batch)
         there = {id_ for id_, message in left if (stream_of(message.subject), message.id) in known}
-        self._clear += [(id_,) for id_ in sorted(there)]
+        self._clear.update(dict.fromkeys(sorted(there)))
         self.hand_over([(id_, message) for id_, message in left if id_ not in there])
 
     async def run(self) -> None:
@@ -135,13 +146,13 @@ class Outbox:
                 batch = [self._queue[i] for i in range(min(len(self._queue), MESSAGES_AT_ONCE_MAX))]
                 try:
                     await self._publish([message for _, message in batch])
-                except (Unavailable, StreamFull) as error:
+                except (Unavailable, StreamFull, Denied) as error:
                     self._trouble(str(error))
                     await self._sleep(RETRY_S)
                     continue
                 for _ in batch:
                     self._queue.popleft()
-                self._clear += [(id_,) for id_, _ in batch]
+                self._clear.update((id_, None) for id_, _ in batch)
                 self._published += len(batch)
                 await self._tell_waiters()
             await self._tell_waiters()
@@ -160,7 +171,22 @@ class Outbox:
         for message in messages:
             by_stream.setdefault(stream_of(message.subject), []).append(message)
         for stream, group in by_stream.items():
-            await self._bus.publish(stream, group)
+            try:
+                await self._bus.publish(stream, group)
+            except (StreamFull, Denied):
+                raise
+            except BusError:
+                await self._one_by_one(stream, group)
+
+    async def _one_by_one(self, stream: str, group: Sequence[Message]) -> None:
+        """One of these can never be published (it is too large, say): the others must not wait for it."""
+        for message in group:
+            try:
+                await self._bus.publish(stream, [message])
+            except (StreamFull, Denied):
+                raise
+            except BusError as error:
+                self._trouble(f"{message.subject}: left out, it cannot be published: {error}")
 
     @property
     def waiting(self) -> int:
@@ -170,5 +196,6 @@ class Outbox:
     async def settle(self) -> None:
         """Before a stop: all out, and the index knows it."""
         await self.hand_over([])
-        clear, self._clear = self._clear, []
-        await self._store.commit([self._store.write("clear_outbox", clear)])
+        letters = self.put([])
+        await self._store.commit(letters.writes)
+        await letters.send()

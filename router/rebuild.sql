@@ -19,8 +19,8 @@ SELECT ?1, r.id, 0, 0, 0, '', ?3 FROM record r WHERE r.key = ?2
 ON CONFLICT (destination, record) DO UPDATE SET local_id = excluded.local_id WHERE local_id = '';
 
 -- mark_behind: put on the work list of a destination whatever is not settled up to its newest rev
-INSERT INTO work (destination, record, rev, since_ms)
-SELECT ?1, r.id, r.rev, ?2 FROM record r
+INSERT INTO work (destination, turn, record, rev, since_ms)
+SELECT ?1, r.seq, r.id, r.rev, ?2 FROM record r
 LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE r.entity IN (SELECT value FROM json_each(?3)) AND (l.rev IS NULL OR l.rev < r.rev)
 ORDER BY r.seq;

@@ -44,10 +44,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
 
 def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
     """How it stands: one entry for each system, plain values."""
-    work = {
-        destination: {"waiting": count, "retrying": retrying, "oldest_ms": oldest}
-        for destination, count, retrying, oldest in pipeline.store.read("work_counts")
-    }
+    work = {name: pipeline.store.read("work_count", name)[0] for name in pipeline.workers}
     return {
         "district": pipeline.district.name,
         "timezone": pipeline.district.timezone,
@@ -58,10 +55,9 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
         "sources": {name: _source(runner) for name, runner in pipeline.sources.items()},
         "destinations": {
             name: {
-                "waiting": 0,
-                "retrying": 0,
-                "oldest_ms": 0,
-                **work.get(name, {}),
+                "waiting": work[name][0],
+                "retrying": work[name][1],
+                "oldest_ms": work[name][2] or 0,
                 "unreachable": worker.unreachable,
                 "held": worker.held.removeprefix("are held: "),
                 "outcomes": worker.outcomes,

@@ -28,16 +28,18 @@ CREATE TABLE IF NOT EXISTS ledger (         -- what each destination holds
     PRIMARY KEY (destination, record)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, first marked first
-    id INTEGER PRIMARY KEY,
     destination TEXT NOT NULL,
+    turn INTEGER NOT NULL,                  -- the sequence on CHANGES that put it there
     record INTEGER NOT NULL,
     rev INTEGER NOT NULL,
     since_ms INTEGER NOT NULL,
     attempt INTEGER NOT NULL DEFAULT 0,
     not_before_ms INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (destination, turn),
     UNIQUE (destination, record)
-);
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS work_later ON work (destination, not_before_ms) WHERE not_before_ms > 0;
 CREATE TABLE IF NOT EXISTS outbox (         -- decided and committed, not yet known to be on the bus
     id INTEGER PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -75,13 +77,13 @@ ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value);
 
 -- mark: put the records whose newest change stands in a part of CHANGES on a work list. A record whose newest
 -- change comes later is marked with that one; one that is settled already is not marked.
-INSERT INTO work (destination, record, rev, since_ms)
-SELECT ?1, r.id, r.rev, ?2 FROM record r
+INSERT INTO work (destination, turn, record, rev, since_ms)
+SELECT ?1, r.seq, r.id, r.rev, ?2 FROM record r
 LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE r.seq BETWEEN ?3 AND ?4 AND r.entity IN (SELECT value FROM json_each(?5))
   AND (l.rev IS NULL OR l.rev < r.rev)
 ORDER BY r.seq
-ON CONFLICT (destination, record) DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
+ON CONFLICT DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
 
 -- save_ledger
 INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id) VALUES {rows}
@@ -89,13 +91,15 @@ ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excl
     hash = excluded.hash, local_id = excluded.local_id;
 
 -- settle_work: take records off the list, unless they were marked again with a newer rev meanwhile
-WITH done (id, rev) AS (VALUES {rows})
-DELETE FROM work WHERE id IN (SELECT w.id FROM done d JOIN work w ON w.id = d.id WHERE w.rev <= d.rev);
+WITH done (destination, turn, rev) AS (VALUES {rows})
+DELETE FROM work WHERE (destination, turn) IN (
+    SELECT w.destination, w.turn FROM done d
+    JOIN work w ON w.destination = d.destination AND w.turn = d.turn WHERE w.rev <= d.rev);
 
 -- postpone_work
-WITH later (id, attempt, not_before_ms, reason) AS (VALUES {rows})
+WITH later (destination, turn, attempt, not_before_ms, reason) AS (VALUES {rows})
 UPDATE work SET attempt = later.attempt, not_before_ms = later.not_before_ms, reason = later.reason
-FROM later WHERE work.id = later.id;
+FROM later WHERE work.destination = later.destination AND work.turn = later.turn;
 
 -- save_outbox
 INSERT INTO outbox (id, subject, msg_id, body, traceparent) VALUES {rows};
@@ -119,23 +123,25 @@ JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.lo
 -- claim_work: what a worker may take now. One JSON value: fetched row by row, each row would let go of the
 -- interpreter and wait to get it back.
 SELECT json_group_array(
-    json_array(id, record, key, rev, attempt, since_ms, held_rev, epoch, seq, hash, local_id))
-FROM (SELECT w.id, w.record, r.key, w.rev, w.attempt, w.since_ms,
+    json_array(turn, record, key, rev, attempt, since_ms, held_rev, epoch, seq, hash, local_id))
+FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms,
              l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
       FROM work w JOIN record r ON r.id = w.record
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
-      WHERE w.destination = ? AND w.not_before_ms <= ? ORDER BY w.id LIMIT ?);
+      WHERE w.destination = ? AND w.not_before_ms <= ? ORDER BY w.turn LIMIT ?);
 
--- next_due: when the first record of a work list is due; it may have come due a moment ago
-SELECT min(not_before_ms) FROM work WHERE destination = ?;
+-- next_due: when the first postponed record of a work list is due; it may have come due a moment ago
+SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > 0;
 
 -- own_ids: the ids that a destination has of its own for records
 WITH wanted (key) AS (VALUES {rows})
 SELECT r.key, l.local_id FROM wanted w JOIN record r ON r.key = w.key JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND l.local_id <> '';
 
--- work_counts: by destination: all, of these retrying, since when the oldest
-SELECT destination, count(*), sum(reason <> ''), min(since_ms) FROM work GROUP BY destination;
+-- work_count: all of a destination, of these postponed, since when the one first marked
+SELECT (SELECT count(*) FROM work WHERE destination = ?1),
+       (SELECT count(*) FROM work WHERE destination = ?1 AND not_before_ms > 0),
+       (SELECT since_ms FROM work WHERE destination = ?1 ORDER BY turn LIMIT 1);
 
 -- setbacks: starts in which handling this message raised
 SELECT starts FROM setback WHERE stream = ? AND seq = ?;

@@ -322,4 +322,5 @@ def _receipt(delivery: Delivery, outcome: Outcome, account: Json) -> Receipt:
 
 
 def _retrying(delivery: Delivery, why: Unavailable) -> Receipt:
-    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s)
+    """The service as a whole did not answer: nothing was said about this record."""
+    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s, False)

@@ -16,11 +16,11 @@ OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
 
 
 class Claim(NamedTuple):
-    """One record of the work list that a worker has taken up, with what the ledger says of it. `id` and
-    `record` are row ids of the index.
+    """One record of the work list that a worker has taken up, with what the ledger says of it. `turn`
+    and `record` are names in the index.
     """
 
-    id: int
+    turn: int
     record: int
     key: str
     rev: int
@@ -40,6 +40,7 @@ class Settled(NamedTuple):
     local_id: str
     reason: str = ""
     retry_after_s: float | None = None
+    tried: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -55,8 +56,10 @@ class Telling(NamedTuple):
     tokens: subjects.Tokens
 
     def id_of(self, record: Record) -> str:
-        """A delivery's id: the same for the same rev, whoever settles it."""
-        return f"{self.system}/{record.key}@{self.epoch}.{record.rev}"
+        """A delivery's id: the same for the same rev, whoever settles it. Of the token, not the key: it goes
+        into a header, where a key may not stand and some keys cannot.
+        """
+        return f"{self.system}.{self.tokens(record.key)}@{self.epoch}.{record.rev}"
 
     def ledger_row(self, each: Settled) -> tuple[object, ...]:
         """For `save_ledger`."""
@@ -83,7 +86,7 @@ class Telling(NamedTuple):
             op=each.op,
             fields=record.changed,
             reason=each.reason,
-            attempt=each.claim.attempt + 1,
+            attempt=each.claim.attempt + each.tried,
             rev_from=held.rev + 1,
             rev=record.rev,
             epoch=self.epoch,

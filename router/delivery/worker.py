@@ -14,7 +14,7 @@ from bus.adapter import Delivery, Destination, Receipt, Sleep
 from bus.errors import Unavailable
 from bus.messages import Op, Outcome, Record, Version
 from bus.port import Message
-from router.alerts import KINDS, alert_message, sentence
+from router.alerts import KINDS, Seldom, alert_message, sentence
 from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned, Route, backoff_s, plan
 from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
@@ -32,6 +32,8 @@ ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
 POISON_ATTEMPTS_MAX: Final = 3
 RETRY_S: Final = 5.0
+ASKED_MAX_S: Final = 3_600.0
+OUTBOX_MAX: Final = 5_000
 HELD_S: Final = 300.0
 """How long until a destination is asked again whether it still holds a removal."""
 
@@ -66,7 +68,6 @@ class Worker:
         self.routes = routes
         self.outcomes: dict[str, int] = {}
         self.unreachable = ""
-        self.held = ""
         self.last_delivery_ms = 0
         self._adapter = adapter
         self._linger_s = linger_s
@@ -87,6 +88,9 @@ class Worker:
         self._own_ids = bool(store.read("any_own_id", system))
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
+        self._held: dict[str, str] = {}
+        self._seldom = Seldom()
+        self._in_time_max = CLAIM_GATHERED_MAX
 
     def wake(self) -> None:
         """There may be work."""
@@ -99,6 +103,8 @@ class Worker:
             self._news.clear()
             if self._linger_s and not full and self._claims(1):
                 await self._sleep(self._linger_s)
+            while self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we have to say
+                await self._sleep(RETRY_S)
             most = self._take_max()
             claims = self._claims(most)
             full = len(claims) == most
@@ -106,26 +112,30 @@ class Worker:
                 await self._wait()
                 continue
             try:
-                await to_end(self.deliver(claims))
+                rest_s = await to_end(self.deliver(claims))
             except Unavailable as error:  # our own disk: what was sent is compared again, not sent twice
                 self._trouble(str(error))
-                await self._sleep(RETRY_S)
-            if self._rate_per_s:
-                await self._sleep(len(claims) / self._rate_per_s)
+                rest_s = RETRY_S
+            if rest_s:
+                await self._sleep(rest_s)
 
     def _take_max(self) -> int:
         if self._alone_next:
             return 1
-        most = min(self._adapter.batch_records_max, CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX)
+        most = min(
+            self._adapter.batch_records_max,
+            CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX,
+            self._in_time_max,
+        )
         return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
 
     def _claims(self, most: int) -> list[Claim]:
         ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
         return [
-            Claim(id_, record, key, rev, attempt, since, NOTHING_HELD)
+            Claim(turn, record, key, rev, attempt, since, NOTHING_HELD)
             if held is None
-            else Claim(id_, record, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, own_id))
-            for id_, record, key, rev, attempt, since, held, epoch, seq, hash_, own_id in json.loads(found)
+            else Claim(turn, record, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, own_id))
+            for turn, record, key, rev, attempt, since, held, epoch, seq, hash_, own_id in json.loads(found)
         ]
 
     async def _wait(self) -> None:
@@ -143,8 +153,11 @@ class Worker:
         await self._sleep(after_s)
         self._news.set()
 
-    async def deliver(self, claims: Sequence[Claim]) -> None:
-        """Send what has to be sent, and settle every claim in one commit."""
+    async def deliver(self, claims: Sequence[Claim]) -> float:
+        """Send what has to be sent, and settle every claim in one commit.
+
+        Returns for how many seconds to leave the system alone then.
+        """
         records = self._records.many([claim.key for claim in claims])
         # Just committed, and not at hand yet: the next round has it.
         claims = [claim for claim in claims if records[claim.key].rev >= claim.rev]
@@ -155,13 +168,13 @@ class Worker:
             receipts = await self._apply(deliveries) if deliveries else {}
         except Unavailable as error:
             self._unanswered.update(delivery.key for delivery in deliveries)
-            await self._postpone_all(claims, error)
-            return
+            return await self._postpone_all(claims, error)
         self._unanswered.update(each.key for each in deliveries if each.key not in receipts)
         if deliveries:
             await self._reached()
         settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
         await self._commit(settled)
+        return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
 
     def _plan(self, claim: Claim, record: Record, reference: Callable[[str], str]) -> tuple[Record, Planned]:
         version = Version(self._epoch, record.seq)
@@ -198,7 +211,10 @@ class Worker:
             async with asyncio.timeout(DEADLINE_S):
                 receipts = await self._adapter.apply(deliveries)
         except TimeoutError:
-            raise Unavailable(f"{self.system}: no answer within {DEADLINE_S:.0f} s") from None
+            # It may only be slow: so many in that time were too many.
+            self._in_time_max = max(1, len(deliveries) // 2)
+            what = f"{self.system}: {len(deliveries)} records not done within {DEADLINE_S:.0f} s"
+            raise Unavailable(what, runbook="destination-unreachable") from None
         except Unavailable:
             raise
         except Exception as error:
@@ -206,6 +222,7 @@ class Worker:
             self._alone_next = max(self._alone_next, len(deliveries))
             raise AdapterBug(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
         self._alone_next = max(self._alone_next - 1, 0)
+        self._in_time_max = min(self._in_time_max * 2, CLAIM_GATHERED_MAX)
         return {receipt.key: receipt for receipt in receipts}
 
     def _settled(
@@ -221,12 +238,14 @@ class Worker:
         own_id = receipt.local_id if receipt.local_id != found.delivery.id else ""
         local_id = own_id or claim.held.local_id
         outcome, reason = receipt.outcome, receipt.reason
-        if outcome is Outcome.RETRYING and claim.attempt + 1 >= ATTEMPTS_MAX:
+        if outcome is Outcome.RETRYING and receipt.tried and claim.attempt + 1 >= ATTEMPTS_MAX:
             outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
         hash_ = found.hash
         if outcome is Outcome.FAILED or outcome in OPEN:
             hash_ = HELD_UNKNOWN if self._in_doubt(claim) else claim.held.hash
-        return Settled(claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s)
+        return Settled(
+            claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s, receipt.tried
+        )
 
     async def _commit(self, settled: Sequence[Settled]) -> None:
         """One commit for all: ledger, work list, outbox."""
@@ -237,17 +256,14 @@ class Worker:
             [self._telling.audited(each, self._owner(each.record), now_ms) for each in done]
         )
         messages += [message for each in done for message in self._telling.told(each, now_ms)]
-        failed = sum(each.outcome is Outcome.FAILED for each in done)
-        if failed:
-            cause = f"{done[0].record.seq}.{now_ms}"
-            text = f"{self.system}: {failed} records went to the dead letters. See: nats stream view DEAD"
-            messages.append(alert_message("dead-letters", self.system, cause, now_ms, text))
-        messages += self._held_alert(later, now_ms)
+        messages += self._alerts(settled, now_ms)
         letters = self._outbox.put(messages)
         await self._store.commit(
             [
                 self._store.write("save_ledger", [self._telling.ledger_row(each) for each in done]),
-                self._store.write("settle_work", [(each.claim.id, each.record.rev) for each in done]),
+                self._store.write(
+                    "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
+                ),
                 self._postponed(later, now_ms),
                 *letters.writes,
             ]
@@ -266,38 +282,60 @@ class Worker:
 
     # When it does not work
 
-    def _held_alert(self, later: Sequence[Settled], now_ms: int) -> list[Message]:
-        """One alert when a guard at the destination begins to hold records."""
-        held = [each for each in later if each.outcome is Outcome.HELD]
-        first, self.held = not self.held, held[0].reason if held else ""
-        if not held or not first:
-            return []
-        text = f"{self.system}: {len(held)} removals {held[0].reason}"
-        return [alert_message("held-removals", self.system, str(now_ms), now_ms, text)]
+    def _alerts(self, settled: Sequence[Settled], now_ms: int) -> list[Message]:
+        """What a person has to look at: dead letters, and removals that a guard at the destination holds."""
+        failed = sum(each.outcome is Outcome.FAILED for each in settled)
+        for each in settled:
+            self._held.pop(each.claim.key, None)
+            if each.outcome is Outcome.HELD:
+                self._held[each.claim.key] = each.reason
+        told = []
+        if failed and self._seldom.due("dead-letters", now_ms):
+            text = (
+                f"{self.system}: {failed} records went to the dead letters, and more may follow."
+                " See: nats stream view DEAD"
+            )
+            told.append(alert_message("dead-letters", self.system, str(now_ms), now_ms, text))
+        if self._held and self._seldom.due("held-removals", now_ms):
+            text = f"{self.system}: {len(self._held)} removals {self.held}"
+            told.append(alert_message("held-removals", self.system, str(now_ms), now_ms, text))
+        return told
+
+    @property
+    def held(self) -> str:
+        """Why a guard at the destination holds removals, or ''."""
+        return next(iter(self._held.values()), "")
 
     def _postponed(self, later: Sequence[Settled], now_ms: int) -> Write:
         rows = []
         for each in later:
             held = each.outcome is Outcome.HELD  # a person's turn: no attempt of the record's is used up
-            attempt = each.claim.attempt + (not held)
-            wait_s = HELD_S if held else each.retry_after_s or backoff_s(attempt, self._jitter())
-            rows.append((each.claim.id, attempt, now_ms + int(wait_s * 1000), each.reason))
+            attempt = each.claim.attempt + (each.tried and not held)
+            wait_s = HELD_S if held else self._backoff_s(attempt, each.retry_after_s)
+            rows.append((self.system, each.claim.turn, attempt, now_ms + int(wait_s * 1000), each.reason))
         return self._store.write("postpone_work", rows)
 
-    async def _postpone_all(self, claims: Sequence[Claim], error: Unavailable) -> None:
-        """The system as a whole does not answer: everything stays on the list, and is tried again later."""
+    def _backoff_s(self, attempt: int, asked_s: float | None) -> float:
+        """What the far end asked for, but an hour at most: a person may have mended it; else by attempts."""
+        return min(asked_s, ASKED_MAX_S) if asked_s else backoff_s(max(attempt, 1), self._jitter())
+
+    async def _postpone_all(self, claims: Sequence[Claim], error: Unavailable) -> float:
+        """The system as a whole does not answer: everything stays on the list, and is tried again later.
+
+        Returns in how many seconds.
+        """
         self._failures += 1
         first, self.unreachable = not self.unreachable, error.message
         now_ms = self._now_ms()
         alone = len(claims) == 1 and isinstance(error, AdapterBug)
         if alone and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
             await self._bury(claims[0], error)
-            return
-        wait_s = error.retry_after_s or backoff_s(self._failures, self._jitter())
+            return 0.0
+        wait_s = self._backoff_s(self._failures, error.retry_after_s)
         due = now_ms + int(wait_s * 1000)
         # An attempt is one of the record's own: a long outage must not use up those of all that wait.
         more = int(isinstance(error, AdapterBug))
-        rows = [(claim.id, claim.attempt + more, due, error.message) for claim in claims]
+        rows = [(self.system, claim.turn, claim.attempt + more, due, error.message) for claim in claims]
         writes = [self._store.write("postpone_work", rows)]
         if first:
             kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
@@ -308,7 +346,7 @@ class Worker:
         else:
             await self._store.commit(writes)
         self._trouble(str(error))
-        await self._sleep(wait_s)
+        return wait_s
 
     async def _bury(self, claim: Claim, error: Unavailable) -> None:
         """A record on which the adapter has raised each time, alone: set aside, so that the rest goes on."""

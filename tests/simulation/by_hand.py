@@ -12,6 +12,7 @@ from bus.adapter import Row
 from bus.codec import encode_event
 from bus.messages import AuditRecord, Event, Op, Outcome, Record, Step, Value
 from bus.port import Message
+from bus.subjects import Tokens
 from bus.subjects import event as event_subject
 
 
@@ -60,7 +61,11 @@ def outcomes(town: Town, step: Step = Step.EVENT) -> list[Outcome]:
 
 
 def told(town: Town, id_: str) -> AuditRecord:
-    """The one audit record of that id."""
+    """The one audit record of that id; of a delivery as `lms/student/1@1.3`, whose own id has a token."""
+    if "@" in id_:
+        name, _, version = id_.partition("@")
+        system, _, key = name.partition("/")
+        id_ = f"{system}.{Tokens(town.district.key)(key)}@{version}"
     [record] = set(audited(town)[id_])
     return record
 
