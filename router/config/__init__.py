@@ -3,6 +3,7 @@
 positions    YAML with the line and column of everything       settings     ${file:...} and ${env:...}
 documents    what each kind of file may say                    validation   a document against that
 folder       all files of a folder                             expressions  CEL, compiled
+salvage      what a file with mistakes says all the same
 entities     entity files to EntityRules                       systems      system files to SystemRules
 terms        mapped fields                                     order        targets first, no circles
 compile      all of it to one District                         check        every mistake at once

@@ -17,6 +17,6 @@ def check_folder(
     Leaves no trace unless `make_key`.
     """
     if not folder.is_dir():
-        return None, [Problem(str(folder), 1, 1, f"is no folder (expected one with {DISTRICT})")]
+        return None, [Problem(str(folder), 0, 0, f"is no folder (expected one with {DISTRICT})")]
     surrounding = Surrounding(folder=folder, state=state)
     return compile_folder(read_folder(surrounding), state, make_key=make_key)

@@ -22,10 +22,12 @@ def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[Dist
     names = entity_names(folder)
     entities, wrong_entities = compile_entities(folder, system_names(folder))
     systems, wrong_systems = compile_systems(folder, entities, names)
-    problems = [*folder.problems, *wrong_entities, *wrong_systems, *_nothing(folder)]
     district = folder.district
-    if district.says:
-        problems += _wrong_zone(district, district.says)
+    wrong_zone = _wrong_zone(district, district.says) if district.says else []
+    # One thing is said of a place: what a file says there is no news once it is known not to be sound.
+    told = {problem[:3] for problem in folder.problems}
+    found = [*wrong_entities, *wrong_systems, *wrong_zone, *_nothing(folder)]
+    problems = folder.problems + [problem for problem in found if problem[:3] not in told]
     if problems or not district.says:
         return None, sorted(set(problems))
     key, wrong_key = _key(district, district.says, state, make=make_key)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from router.core.rules import Type
 
-_LATER: Final = "alerts blackout digest during expect group on_refused retention takes_up_within"
+_LATER: Final = "alerts blackout digest during expect group match on_refused retention search takes_up_within"
 LATER: Final = frozenset(_LATER.split())
 """Keys of later versions: an error that says so, rather than a rule that silently does nothing."""
 
@@ -102,7 +102,6 @@ class FieldEntry(_Written):
         default=None, description="The system that decides it; the entity's owner unless said"
     )
     class_: Literal["directory", "education", "sensitive"] = Field(default="education", alias="class")
-    search: bool = Field(default=False, description="People look records up by it")
     to: Texts = Field(default=(), description="The entities that a reference may name")
     required: bool = Field(default=False, description="A record without it is invalid")
 
@@ -113,7 +112,6 @@ class EntityFile(_Written):
     entity: EntityName
     title: str = ""
     owner: Text = Field(description="The system that decides whether a record exists")
-    match: tuple[Texts, ...] = Field(default=(), description="Fields that must all be equal; tried in order")
     partition: str = Field(default="", description="The reference to a record's school: guards count by it")
     fields: dict[FieldName, FieldEntry] = Field(min_length=1)
 

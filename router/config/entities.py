@@ -1,4 +1,4 @@
-"""Entity files to EntityRules: owners, references and match rules are looked up, cycles found."""
+"""Entity files to EntityRules: owners and references are looked up, cycles found."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -6,12 +6,12 @@ from router.config.documents import EntityFile, FieldEntry, SystemFile
 from router.config.folder import Folder, Written
 from router.config.order import cycle, referred
 from router.config.positions import Path, Problem
+from router.config.salvage import MISTAKEN
 from router.config.validation import did_you_mean
 from router.core.mapping import BUILT_IN
 from router.core.rules import EntityRule, FieldRule, Type
 
 _REFERENCES = (Type.REFERENCE, Type.REFERENCES)
-_NOT_TO_MATCH = (*_REFERENCES, Type.LIST)
 
 
 def compile_entities(folder: Folder, systems: tuple[str, ...]) -> tuple[dict[str, EntityRule], list[Problem]]:
@@ -46,15 +46,12 @@ def _rule(says: EntityFile) -> EntityRule:
             type=entry.type,
             owner=says.owner if entry.owner is None else entry.owner,
             class_=entry.class_,
-            search=entry.search,
             to=entry.to,
             required=entry.required,
         )
         for name, entry in says.fields.items()
     }
-    return EntityRule(
-        name=says.entity, owner=says.owner, fields=fields, match=says.match, partition=says.partition
-    )
+    return EntityRule(name=says.entity, owner=says.owner, fields=fields, partition=says.partition)
 
 
 def _wrong(
@@ -75,10 +72,6 @@ def _wrong(
             yield document.problem((*at, *where), f'"{name}": {text}')
     if text := _no_partition(says):
         yield document.problem(("partition",), text)
-    for n, rule in enumerate(says.match):
-        for m, name in enumerate(rule):
-            if text := _unmatchable(name, says.fields):
-                yield document.problem(("match", n, m), text)
 
 
 def _no_system(what: str, name: str, systems: tuple[str, ...]) -> str:
@@ -101,14 +94,6 @@ def _no_partition(says: EntityFile) -> str:
         return f'partition: "{name}" is no field of this entity. {did_you_mean(name, says.fields)}'
     if name and says.fields[name].type not in _REFERENCES:
         return f'partition: "{name}" is a {says.fields[name].type} (expected a reference)'
-    return ""
-
-
-def _unmatchable(name: str, fields: Mapping[str, FieldEntry]) -> str:
-    if name not in fields:
-        return f'match: "{name}" is no field of this entity. {did_you_mean(name, fields)}'
-    if fields[name].type in _NOT_TO_MATCH:
-        return f'match: "{name}" is a {fields[name].type} (expected a field with one value)'
     return ""
 
 
@@ -147,7 +132,8 @@ def _silent_owners(folder: Folder, written: Mapping[str, Written[EntityFile]]) -
             yield one.document.problem(("owner",), text)
         for name, entry in one.says.fields.items():
             owner = entry.owner or ""
-            if owner in told and name not in told[owner].get(entity, ()):
+            fields = told[owner].get(entity, ()) if owner in told else (MISTAKEN,)
+            if name not in fields and MISTAKEN not in fields:
                 text = f"{name}.owner: {owner} does not map this field of {entity} in its source:"
                 yield one.document.problem(("fields", name, "owner"), text)
 

@@ -1,6 +1,6 @@
 """The files of a configuration folder, read and validated one by one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from router.config import positions
 from router.config.documents import DistrictFile, EntityFile, SystemFile
 from router.config.positions import Document, Problem, Unreadable
+from router.config.salvage import salvage
 from router.config.settings import Surrounding, substitute
-from router.config.validation import validate
+from router.config.validation import as_meant, validate
 
 DISTRICT: Final = "district.yaml"
 ENTITIES: Final = "entities"
@@ -20,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written(Generic[M]):
-    """One file: where everything stands, and what it says (None: it does not validate)."""
+    """One file: where everything stands, and what it says; with mistakes, what is left (None: too little)."""
 
     document: Document
     says: M | None
@@ -55,12 +56,13 @@ def read_folder(surrounding: Surrounding) -> Folder:
             problems.append(error.problem)
             return Written(document=Document(file=str(path), data=None), says=None)
         except OSError as error:
-            problems.append(Problem(str(path), 1, 1, f"cannot be read: {error.strerror}"))
+            problems.append(Problem(str(path), 0, 0, f"cannot be read: {error.strerror}"))
             return Written(document=Document(file=str(path), data=None), says=None)
         document, missing = substitute(document, surrounding)
-        says, wrong = validate(model, document, document.data)
-        problems.extend(missing + wrong)
-        return Written(document=document, says=says)
+        document, data, slips = as_meant(model, document, document.data)
+        says, wrong = validate(model, document, data)
+        problems.extend(missing + slips + wrong)
+        return Written(document=replace(document, data=data), says=says or salvage(model, data))
 
     def each(paths: list[Path], model: type[M]) -> tuple[Written[M], ...]:
         return tuple(written(path, model) for path in paths)

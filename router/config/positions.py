@@ -6,7 +6,7 @@ depth and the number of values (aliases expanded) have limits. `${file:NAME}` ma
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
 import yaml
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One mistake in the configuration, for the person who wrote it.
+    """One mistake in the configuration, for the person who wrote it. Line 0: of the file as a whole.
 
     >>> str(Problem("sis.yaml", 3, 7, 'unknown key "adaptor"'))
     'sis.yaml:3:7: unknown key "adaptor"'
@@ -50,7 +50,8 @@ class Problem(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.text}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +70,20 @@ class Document:
         """Where a value stands (or its key); of a value that is not there, where it is missing."""
         for end in range(len(path), -1, -1):
             part = path[:end]
-            place = (self.keys if key else self.places).get(part) or self.places.get(part)
+            place = (self.keys if key and part == path else self.places).get(part) or self.places.get(part)
             if place:
                 return place
         return Place(1, 1)
+
+    def renamed(self, path: Path, key: str) -> "Document":
+        """The same, with what stands at a path (and below it) found under another key."""
+
+        def moved(places: Mapping[Path, Place]) -> dict[Path, Place]:
+            end = len(path)
+            there = {one: place for one, place in places.items() if one[:end] == path}
+            return {**places, **{(*path[:-1], key, *one[end:]): place for one, place in there.items()}}
+
+        return replace(self, places=moved(self.places), keys=moved(self.keys))
 
     def problem(self, path: Path, text: str, *, key: bool = False) -> Problem:
         """What is wrong with the value there (or its key), without its secrets."""

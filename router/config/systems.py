@@ -11,8 +11,9 @@ from router.config.documents import DestinationEntry, DestinationPart, SourceEnt
 from router.config.folder import Folder, Written
 from router.config.order import cycle, referred, targets_first
 from router.config.positions import Document, Path, Problem
+from router.config.salvage import MISTAKEN
 from router.config.terms import Names, TermReader, record_names, used_fields
-from router.config.validation import did_you_mean, validate
+from router.config.validation import as_meant, did_you_mean, validate
 from router.core.rules import (
     DestinationEntity,
     DestinationRule,
@@ -111,7 +112,9 @@ class _System:
         except ConfigError as error:
             self._wrong((side, "adapter"), error.message)
             return {}
-        self.problems.extend(validate(model, self.document, settings, (side, "settings"))[1])
+        path: Path = (side, "settings")
+        document, data, slips = as_meant(model, self.document, settings, path)
+        self.problems.extend(slips + validate(model, document, data, path)[1])
         return tables if isinstance(tables, Mapping) else {}
 
     def _entity(self, path: Path, name: str) -> EntityRule | None:
@@ -176,6 +179,8 @@ class _System:
         return self.terms.term(at, name, text, names, normalize)
 
     def _missing(self, path: Path, entry: SourceEntry, entity: EntityRule) -> None:
+        if MISTAKEN in entry.fields:
+            return
         for field in entity.fields.values():
             if field.required and field.owner == self.says.system and field.name not in entry.fields:
                 text = f'"{field.name}" is missing: {entity.name} requires it, and {field.owner} owns it'

@@ -4,7 +4,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,11 @@ from router.config.documents import LATER
 from router.config.positions import Document, Path, Problem
 
 M = TypeVar("M", bound=BaseModel)
+
+_NEAR: Final = 0.6
+"""How alike two words are that we ask whether one is meant by the other."""
+_SURE: Final = 0.75
+"""How alike, that we go on as if it were, though nothing is missing."""
 
 
 def validate(
@@ -27,6 +32,67 @@ def validate(
         return None, [_problem(model, document, path, one) for one in error.errors(include_url=False)]
 
 
+def as_meant(
+    model: type[BaseModel], document: Document, data: object, path: Path = ()
+) -> tuple[Document, object, list[Problem]]:
+    """The data with every key that is nearly a known one taken for that, and the problem of each: so what
+    stands below it is looked at too, and it is not called missing.
+    """
+    problems: list[Problem] = []
+    while slips := _slips(model, data):
+        for loc, key in slips.items():
+            problems.append(document.problem((*path, *loc), _unknown(model, loc), key=True))
+            document = document.renamed((*path, *loc), key)
+            data = _renamed(data, loc, key)
+    return document, data, problems
+
+
+def _slips(model: type[BaseModel], data: object) -> dict[Path, str]:
+    """Where an unknown key stands that is nearly one that is not there, and that one."""
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    else:
+        return {}
+    missing = {one["loc"] for one in errors if one["type"] == "missing"}
+    found: dict[Path, str] = {}
+    for one in errors:
+        loc = one["loc"]
+        inner = _model_at(model, loc[:-1])
+        if one["type"] != "extra_forbidden" or str(loc[-1]) in LATER or inner is None:
+            continue
+        if near := difflib.get_close_matches(str(loc[-1]), keys_of(inner), n=1, cutoff=_NEAR):
+            sure = difflib.SequenceMatcher(None, str(loc[-1]), near[0]).ratio() >= _SURE
+            target = (*loc[:-1], near[0])
+            there = target not in missing and near[0] in _at(data, loc[:-1])
+            if (sure or target in missing) and not there and target not in _targets(found):
+                found[loc] = near[0]
+    return found
+
+
+def _targets(slips: dict[Path, str]) -> set[Path]:
+    return {(*loc[:-1], key) for loc, key in slips.items()}
+
+
+def _at(data: Any, loc: Path) -> Any:
+    for step in loc:
+        data = data[step]
+    return data
+
+
+def _renamed(data: Any, loc: Path, key: str) -> Any:
+    """A copy in which the key at that place is another one."""
+    step, *rest = loc
+    if isinstance(data, list):
+        return [_renamed(one, tuple(rest), key) if n == step else one for n, one in enumerate(data)]
+    if not rest:
+        return {key if name == step else name: value for name, value in data.items()}
+    return {
+        name: _renamed(value, tuple(rest), key) if name == step else value for name, value in data.items()
+    }
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The nearest known word as a question, else the list of all of them.
 
@@ -34,7 +100,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     'Did you mean "directory"?'
     """
     names = list(known)
-    if near := difflib.get_close_matches(word, names, n=1, cutoff=0.6):
+    if near := difflib.get_close_matches(word, names, n=1, cutoff=_NEAR):
         return f'Did you mean "{near[0]}"?'
     return f"Expected one of: {', '.join(names)}." if names else "There is none."
 

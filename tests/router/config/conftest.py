@@ -23,11 +23,9 @@ fields:
 STUDENT = """\
 entity: student
 owner: sis
-match:
-  - [email]
 fields:
   givenName: {class: directory}
-  email: {search: true}
+  email: {class: directory}
   birthDate: {type: date, class: sensitive}
   grades: {type: list}
   school: {type: reference, to: school}

@@ -37,8 +37,7 @@ def test_defaults_are_those_of_the_entity(written: Any) -> None:
 
     assert student.fields["email"].type is Type.TEXT
     assert student.fields["email"].owner == "sis"
-    assert student.fields["email"].class_ == "education"
-    assert student.match == (("email",),)
+    assert student.fields["grades"].class_ == "education"
     assert student.fields["school"].to == ("school",)
 
 
