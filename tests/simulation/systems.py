@@ -1,7 +1,7 @@
 """The foreign systems, and their adapters: a source that reads from a script, destinations that misbehave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -123,7 +123,7 @@ class Far:
     compares: bool
     """It refuses what is older than what it has."""
     gives_ids: bool
-    poison: frozenset[str] = frozenset()
+    poison: Container[str] = frozenset()
     """Keys on which its adapter raises."""
     hates: frozenset[str] = frozenset()
     """Keys that it refuses for good."""
