@@ -5,17 +5,20 @@ a delta may bring a user without its roles, or a role without its user.
 """
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from bus.adapter import Row
-from bus.errors import Refused
+from bus.errors import Refused, Unavailable
 
 from .rows import BATCH_ROWS
 from .tables import ROLE_COLUMNS
 from .text import Warn
+from .writing import sync_folder
 
 _SCHEMA: Final = """
 pragma journal_mode = off;
@@ -26,6 +29,21 @@ create index if not exists roles_by_user on roles (user, secondary, line);
 create table if not exists users (id text primary key, cells text) without rowid;
 create temp table touched (user text primary key, line integer) without rowid;
 """
+
+# Each statement carries a batch as JSON: one that steps through rows in a thread waits for the interpreter
+# at each of them while the router is busy.
+
+_TAKE_ROLES: Final = """
+insert or replace into roles
+select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?)
+"""
+_TOUCH: Final = "insert or ignore into touched select value ->> 1, value ->> 2 from json_each(?)"
+_TOUCH_WHO_HAD: Final = """
+insert or ignore into touched
+select roles.user, value ->> 2 from json_each(?) cross join roles on roles.id = value ->> 0
+"""
+_TAKE_USERS: Final = "insert or replace into users select value ->> 0, value -> 1 from json_each(?)"
+_FORGET: Final = "delete from {table} where {column} in (select value from json_each(?))"
 
 _ROLES_OF: Final = """
 select json_group_array(json_array(user, role, org)) from (
@@ -40,45 +58,76 @@ where touched.user > ? order by touched.user limit ?
 
 
 class People:
-    """Users with their roles, while one reading goes on."""
+    """Users with their roles: of the readings that were accepted, and of the one with this hash.
 
-    def __init__(self, path: Path, *, delta: bool, warn: Warn) -> None:
-        self._path, self._delta, self._warn = path, delta, warn
-        self._new = path.with_suffix(".new")
+    The one at hand is `people-<hash>.new`, there only if it is whole and on disk: a start after a crash
+    finds it, and accepting the reading makes it the base of the next delta.
+    """
 
-    def joined(self, roles: Iterator[list[Row]], users: Iterator[list[Row]]) -> Iterator[list[Row]]:
-        """The users, each with `role` and `orgSourcedIds`: primary first. Raises Refused."""
-        self._new.unlink(missing_ok=True)
-        if self._delta and self._path.exists():
-            self._copy()
-        index = sqlite3.connect(self._new, isolation_level=None)
-        try:
-            self._new.chmod(0o600)
-            index.executescript(_SCHEMA)
-            for batch in roles:
-                self._take_roles(index, batch)
-            for batch in users:
-                yield self._take_users(index, batch)
-            if self._delta:
-                yield from self._only_roles(index)
-        finally:
-            index.close()
+    def __init__(self, state: Path, sha256: str) -> None:
+        self._base = state / "people.sqlite3"
+        self._new = state / f"people-{sha256[:16]}.new"
+
+    def joined(
+        self, roles: Iterator[list[Row]], users: Iterator[list[Row]], *, delta: bool, warn: Warn
+    ) -> Generator[list[Row], None, None]:
+        """The users, each with `role` and `orgSourcedIds`: primary first. Raises Refused, Unavailable."""
+        with self._sound(delta):
+            part = self._new.with_suffix(".part")
+            self.drop()
+            if delta and self._base.exists():
+                _copy(self._base, part)
+            # Each batch may come in another thread, one at a time.
+            with closing(sqlite3.connect(part, isolation_level=None, check_same_thread=False)) as index:
+                part.chmod(0o600)
+                index.executescript(_SCHEMA)
+                yield from _Join(index, delta=delta, warn=warn).batches(roles, users)
+            _sync(part)
+            part.rename(self._new)
+            sync_folder(self._new.parent)
 
     def keep(self) -> None:
-        """The reading was accepted: what it said is the base of the next delta."""
-        if self._new.exists():
-            self._new.replace(self._path)
+        """The reading was accepted: what it said is the base of the next delta. Raises Unavailable."""
+        with self._sound(False):
+            if self._new.exists():
+                self._new.replace(self._base)
+                sync_folder(self._base.parent)
+            for stale in [*self._base.parent.glob("people*.new"), *self._base.parent.glob("people*.part")]:
+                stale.unlink(missing_ok=True)
 
-    def _copy(self) -> None:
-        before, after = sqlite3.connect(self._path), sqlite3.connect(self._new)
+    def drop(self) -> None:
+        """Nothing of the reading was taken."""
+        for path in (self._new, self._new.with_suffix(".part")):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _sound(self, delta: bool) -> Iterator[None]:
         try:
-            before.backup(after)
-        finally:
-            before.close()
-            after.close()
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            if delta and type(error) is sqlite3.DatabaseError:  # not a database, or pages of it are damaged
+                what = "it is damaged (expected the users and roles that a delta builds on)"
+                reason = f"{self._base}: {what}. Send a bulk package: it is made anew from that."
+                raise Refused([reason], code="people-damaged") from None
+            runbook = "disk-full" if "full" in str(error) else "folder-unavailable"
+            raise Unavailable(f"{self._base}: it cannot be written: {error}", runbook=runbook) from None
 
-    def _take_roles(self, index: sqlite3.Connection, batch: Sequence[Row]) -> None:
-        gone = [(row.values["sourcedId"],) for row in batch if row.deleted]
+
+class _Join:
+    """One pass over roles and users."""
+
+    def __init__(self, index: sqlite3.Connection, *, delta: bool, warn: Warn) -> None:
+        self._index, self._delta, self._warn = index, delta, warn
+
+    def batches(self, roles: Iterator[list[Row]], users: Iterator[list[Row]]) -> Iterator[list[Row]]:
+        for batch in roles:
+            self._take_roles(batch)
+        for batch in users:
+            yield self._take_users(batch)
+        if self._delta:
+            yield from self._only_roles()
+
+    def _take_roles(self, batch: Sequence[Row]) -> None:
         rows = [
             (
                 v["sourcedId"],
@@ -91,40 +140,37 @@ class People:
             for row in batch
             if not row.deleted and (v := row.values)
         ]
-        index.execute("begin")
-        if self._delta:
-            touched = [(row.values["userSourcedId"], row.line) for row in batch]
-            index.executemany("insert or ignore into touched values (?, ?)", touched)
-            # A role that moves to another user leaves the one who had it.
-            had = "insert or ignore into touched select user, ? from roles where id = ?"
-            index.executemany(had, [(row.line, row.values["sourcedId"]) for row in batch])
-        index.executemany("delete from roles where id = ?", gone)
-        index.executemany("insert or replace into roles values (?, ?, ?, ?, ?, ?)", rows)
-        index.execute("commit")
+        with _transaction(self._index) as index:
+            if self._delta:
+                touched = [(v["sourcedId"], v["userSourcedId"], line) for line, v, _ in batch]
+                index.execute(_TOUCH, (json.dumps(touched),))
+                # A role that moves to another user leaves the one who had it.
+                index.execute(_TOUCH_WHO_HAD, (json.dumps(touched),))
+            self._forget("roles", "id", _gone(batch))
+            index.execute(_TAKE_ROLES, (json.dumps(rows),))
 
-    def _take_users(self, index: sqlite3.Connection, batch: list[Row]) -> list[Row]:
+    def _take_users(self, batch: list[Row]) -> list[Row]:
         ids = [row.values["sourcedId"] for row in batch]
-        roles = _roles_of(index, ids)
-        index.execute("begin")
-        index.executemany("delete from touched where user = ?", [(one,) for one in ids])
+        roles = _roles_of(self._index, ids)
         for row in batch:
             found = roles.get(row.values["sourcedId"], [])
             if not found and not row.deleted:
                 self._roleless(row.line)
             _fill(row.values, found)
-        gone = [(row.values["sourcedId"],) for row in batch if row.deleted]
-        index.executemany("delete from users where id = ?", gone)
-        index.executemany("delete from roles where user = ?", gone)
-        cells = [(row.values["sourcedId"], json.dumps(row.values)) for row in batch if not row.deleted]
-        index.executemany("insert or replace into users values (?, ?)", cells)
-        index.execute("commit")
+        with _transaction(self._index) as index:
+            if self._delta:
+                self._forget("touched", "user", ids)
+            self._forget("users", "id", _gone(batch))
+            self._forget("roles", "user", _gone(batch))
+            cells = [(row.values["sourcedId"], row.values) for row in batch if not row.deleted]
+            index.execute(_TAKE_USERS, (json.dumps(cells),))
         return batch
 
-    def _only_roles(self, index: sqlite3.Connection) -> Iterator[list[Row]]:
+    def _only_roles(self) -> Iterator[list[Row]]:
         """The users of whom a delta brings only roles."""
         after = ""
-        while found := index.execute(_ONLY_ROLES, (after, BATCH_ROWS)).fetchall():
-            roles = _roles_of(index, [user for user, _, _ in found])
+        while found := self._index.execute(_ONLY_ROLES, (after, BATCH_ROWS)).fetchall():
+            roles = _roles_of(self._index, [user for user, _, _ in found])
             batch = []
             for user, line, cells in found:
                 if cells is None:
@@ -135,18 +181,43 @@ class People:
                 row = Row(line, json.loads(cells))
                 _fill(row.values, roles.get(user, []))
                 batch.append(row)
-            index.execute("begin")
-            changed = [(json.dumps(row.values), row.values["sourcedId"]) for row in batch]
-            index.executemany("update users set cells = ? where id = ?", changed)
-            index.execute("commit")
+            with _transaction(self._index) as index:
+                index.execute(
+                    _TAKE_USERS, (json.dumps([(row.values["sourcedId"], row.values) for row in batch]),)
+                )
             after = found[-1][0]
             yield batch
+
+    def _forget(self, table: str, column: str, ids: Sequence[str]) -> None:
+        if ids:
+            self._index.execute(_FORGET.format(table=table, column=column), (json.dumps(ids),))
 
     def _roleless(self, line: int) -> None:
         if self._delta:
             what = "a user without a role in roles.csv, and none is known. Send a bulk package first."
             raise Refused([f"users.csv:{line}:1: {what}"], code="no-role")
         self._warn("users.csv: users without a role in roles.csv are read with none")
+
+
+@contextmanager
+def _transaction(index: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    index.execute("begin")
+    yield index
+    index.execute("commit")
+
+
+def _copy(base: Path, to: Path) -> None:
+    with closing(sqlite3.connect(base)) as before, closing(sqlite3.connect(to)) as after:
+        before.backup(after)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _gone(batch: Sequence[Row]) -> list[str]:
+    return [row.values["sourcedId"] for row in batch if row.deleted]
 
 
 def _roles_of(index: sqlite3.Connection, users: Sequence[str]) -> Mapping[str, list[tuple[str, str]]]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import csv
+import threading
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -35,15 +36,15 @@ class OneRosterReading:
         shelf: Shelf,
         *,
         entities: tuple[EntityShape, ...],
-        people: Callable[[bool, text.Warn], People],
+        people: Callable[[str], People],
     ) -> None:
         self.name = candidate.name
         self.sha256 = package.sha256()
         self.size_bytes = size_bytes(package.stamps)
         self.observed_at_ms = observed_at_ms(package.stamps)
         self._candidate = candidate._replace(stamps=package.stamps)
-        self._package, self._shelf, self._entities, self._make_people = package, shelf, entities, people
-        self._people: People | None = None
+        self._package, self._shelf, self._entities = package, shelf, entities
+        self._people = people(self.sha256)
         self._warnings: dict[str, None] = {}
         self._members: dict[str, str] = {}
         self._layouts: dict[str, Layout] = {}
@@ -66,32 +67,37 @@ class OneRosterReading:
     def warnings(self) -> tuple[str, ...]:
         return tuple(self._warnings)
 
-    async def rows(self, table: str) -> AsyncIterator[list[Row]]:
+    def rows(self, table: str) -> AsyncIterator[list[Row]]:
         """All rows of a table. Raises Refused with file, line and column."""
-        for batch in self._batches(table):
-            yield batch
-            await asyncio.sleep(0)
+        return _in_thread(self._batches(table))
 
     async def accept(self) -> None:
-        """Into done/. Safe to repeat."""
-        if self._people:
-            self._people.keep()
+        """Into done/. Safe to repeat, also after a restart, when nothing of it was read."""
         self.close()
-        await asyncio.to_thread(self._shelf.accept, self._candidate)
+        await asyncio.to_thread(self._accept)
 
     async def refuse(self, report: str) -> None:
         """Into refused/ with the report beside it. Safe to repeat."""
         self.close()
-        await asyncio.to_thread(self._shelf.refuse, self._candidate, report)
+        await asyncio.to_thread(self._refuse, report)
 
     def close(self) -> None:
         """Let go of the file. Twice is fine."""
         self._package.close()
 
-    @property
     def waits(self) -> bool:
         """It was neither accepted nor refused."""
         return any(path.exists() for path in self._candidate.paths)
+
+    # Runs in a thread.
+
+    def _accept(self) -> None:
+        self._people.keep()
+        self._shelf.accept(self._candidate)
+
+    def _refuse(self, report: str) -> None:
+        self._people.drop()
+        self._shelf.refuse(self._candidate, report)
 
     # Checks before the first row
 
@@ -149,13 +155,13 @@ class OneRosterReading:
 
     # Rows
 
-    def _batches(self, table: str) -> Iterator[list[Row]]:
+    def _batches(self, table: str) -> Generator[list[Row], None, None]:
         if not self._joins(table):
             return self._plain(table)
-        self._people = self._make_people(self._delta, self._warn)
-        return self._people.joined(self._plain("roles"), self._plain(table))
+        roles, users = self._plain("roles"), self._plain(table)
+        return self._people.joined(roles, users, delta=self._delta, warn=self._warn)
 
-    def _plain(self, table: str) -> Iterator[list[Row]]:
+    def _plain(self, table: str) -> Generator[list[Row], None, None]:
         if table not in self._layouts:  # a delta of users without roles, or of roles without users
             return
         with self._located(table), self._open(table) as stream:
@@ -208,3 +214,19 @@ class OneRosterReading:
 
     def _warn(self, warning: str) -> None:
         self._warnings[warning] = None
+
+
+async def _in_thread(batches_read: Generator[list[Row], None, None]) -> AsyncGenerator[list[Row], None]:
+    """The same batches, each read in a thread: the router goes on meanwhile."""
+    lock = threading.Lock()
+
+    def step() -> list[Row] | None:
+        with lock:
+            return next(batches_read, None)
+
+    try:
+        while (batch := await asyncio.to_thread(step)) is not None:
+            yield batch
+    finally:
+        with lock:  # a step that was cancelled may still be at its batch
+            batches_read.close()

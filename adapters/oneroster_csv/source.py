@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +18,6 @@ from .reading import OneRosterReading
 from .settle import Candidate, News, Watch
 from .shelf import Shelf
 from .tables import COLUMNS
-from .text import Warn
 
 
 class SourceSettings(Settings):
@@ -70,7 +70,9 @@ class Source:
                 yield reading
             finally:
                 reading.close()
-            if reading.waits:  # never in a circle over a package that nobody has put away
+            if await asyncio.to_thread(
+                reading.waits
+            ):  # never in a circle over a package that nobody has put away
                 await self._around.sleep(self._settings.poll)
 
     async def close(self) -> None:
@@ -114,11 +116,12 @@ class Source:
         else:
             package = LoosePackage(candidate.name, candidate.paths, limits)
         return OneRosterReading(
-            candidate, package, self._shelf, entities=self._around.entities, people=self._people
+            candidate,
+            package,
+            self._shelf,
+            entities=self._around.entities,
+            people=partial(People, self._around.state),
         )
-
-    def _people(self, delta: bool, warn: Warn) -> People:
-        return People(self._around.state / "people.sqlite3", delta=delta, warn=warn)
 
     def _unavailable(self, what: str) -> Unavailable:
         where = f"{self._around.system}: {self._settings.folder}"
