@@ -49,22 +49,37 @@ def _decoded(what: str, body: bytes, build: Callable[[dict[str, Any]], T]) -> T:
     entries = unpack(body)
     try:
         return build(entries)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        name = str(error) if isinstance(error, KeyError) else type(error).__name__
-        raise Garbage(f"not a valid {what}: {name}, {len(body)} bytes") from None
+    except KeyError as error:  # of our own names only, see `_member`: what a body says is never told
+        raise Garbage(f"not a valid {what}: {error}, {len(body)} bytes") from None
+    except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise Garbage(f"not a valid {what}: {type(error).__name__}, {len(body)} bytes") from None
 
 
 def _text(entries: Mapping[str, Any], name: str) -> str:
     found = entries[name]
     if not isinstance(found, str):
-        raise TypeError(name)
+        raise KeyError(name)
     return found
 
 
 def _integer(entries: Mapping[str, Any], name: str) -> int:
     found = entries[name]
     if type(found) is not int:
-        raise TypeError(name)
+        raise KeyError(name)
+    return found
+
+
+def _truth(entries: Mapping[str, Any], name: str) -> bool:
+    found = entries[name]
+    if type(found) is not bool:
+        raise KeyError(name)
+    return found
+
+
+def _member(of: Mapping[str, T], entries: Mapping[str, Any], name: str) -> T:
+    found = of.get(entries[name])
+    if found is None:
+        raise KeyError(name)
     return found
 
 
@@ -111,18 +126,17 @@ def encode_event(event: Event) -> bytes:
 
 
 def _event(entries: dict[str, Any], traceparent: str) -> Event:
-    occurred = entries.get("occurred_at_ms")
     return Event(
         _text(entries, "id"),
         _text(entries, "system"),
         _text(entries, "entity"),
-        _OPS[entries["op"]],
+        _member(_OPS, entries, "op"),
         _text(entries, "local_id"),
         _values(entries["fields"]),
-        bool(entries["full"]),
+        _truth(entries, "full"),
         _integer(entries, "observed_at_ms"),
-        None if occurred is None else int(occurred),
-        str(entries.get("read", "")),
+        _integer(entries, "occurred_at_ms") if entries.get("occurred_at_ms") is not None else None,
+        _text(entries, "read") if "read" in entries else "",
         traceparent,
         {} if len(entries) <= 11 and entries.keys() <= _EVENT_NAMES else _unknown(entries, _EVENT_NAMES),
     )
@@ -193,7 +207,7 @@ def _record(entries: dict[str, Any], seq: int) -> Record:
         _text(entries, "entity"),
         _integer(entries, "rev"),
         seq,
-        bool(entries["deleted"]),
+        _truth(entries, "deleted"),
         tuple(entries["changed"]),
         _integer(entries, "event_seq"),
         _values(entries["values"]),
@@ -216,10 +230,10 @@ def decode_change(body: bytes, seq: int, traceparent: str = "") -> Change:
         body,
         lambda entries: Change(
             _record(entries, seq),
-            _OPS[entries["op"]],
+            _member(_OPS, entries, "op"),
             _text(entries, "event_id"),
             _text(entries, "system"),
-            _OUTCOMES[entries["outcome"]],
+            _member(_OUTCOMES, entries, "outcome"),
             tuple(entries["refused"]),
             _integer(entries, "decided_at_ms"),
             _integer(entries, "observed_at_ms"),
