@@ -42,7 +42,7 @@ _TOUCH_WHO_HAD: Final = """
 insert or ignore into touched
 select roles.user, value ->> 2 from json_each(?) cross join roles on roles.id = value ->> 0
 """
-_TAKE_USERS: Final = "insert or replace into users select value ->> 0, value -> 1 from json_each(?)"
+_TAKE_USERS: Final = "insert or replace into users select key, value from json_each(?)"
 _FORGET: Final = "delete from {table} where {column} in (select value from json_each(?))"
 
 _ROLES_OF: Final = """
@@ -162,8 +162,7 @@ class _Join:
                 self._forget("touched", "user", ids)
             self._forget("users", "id", _gone(batch))
             self._forget("roles", "user", _gone(batch))
-            cells = [(row.values["sourcedId"], row.values) for row in batch if not row.deleted]
-            index.execute(_TAKE_USERS, (json.dumps(cells),))
+            index.execute(_TAKE_USERS, (json.dumps(_by_id(batch)),))
         return batch
 
     def _only_roles(self) -> Iterator[list[Row]]:
@@ -182,9 +181,7 @@ class _Join:
                 _fill(row.values, roles.get(user, []))
                 batch.append(row)
             with _transaction(self._index) as index:
-                index.execute(
-                    _TAKE_USERS, (json.dumps([(row.values["sourcedId"], row.values) for row in batch]),)
-                )
+                index.execute(_TAKE_USERS, (json.dumps(_by_id(batch)),))
             after = found[-1][0]
             yield batch
 
@@ -214,6 +211,10 @@ def _copy(base: Path, to: Path) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _by_id(batch: Sequence[Row]) -> dict[str, dict[str, str]]:
+    return {row.values["sourcedId"]: row.values for row in batch if not row.deleted}
 
 
 def _gone(batch: Sequence[Row]) -> list[str]:
