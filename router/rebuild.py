@@ -3,6 +3,9 @@
 CHANGES gives the records and the crosswalk, AUDIT how far events are settled and what each destination holds,
 STATE the ids that destinations gave, EVENTS what systems said since without changing anything. Pages are read
 one after the other, so memory does not grow with the streams. Nothing is published.
+
+AUDIT is kept for a time only: what a destination holds since longer ago than that is not known any more, so
+it is put on the work list, and sent again (under the id that STATE has of it: an account is not made twice).
 """
 
 import json
@@ -106,7 +109,8 @@ class Rebuild:
             for record in self._audited(page):
                 gaps.saw(record.seq)
         # The audit of a step may have been cut off between two messages: what it does not settle is decided
-        # again by the router's start. A sequence that EVENTS does not have is no gap.
+        # again by the router's start, and with it what follows, told or not: an index has one position. What
+        # is told twice has the same id both times. A sequence that EVENTS does not have is no gap.
         for first, last in gaps.left:
             async for events in self._bus.read(subjects.EVENTS, first_seq=first, last_seq=last):
                 return events[0].seq - 1

@@ -10,6 +10,8 @@ from typing import Final
 import click
 
 from bus.jetstream import JetStream
+from bus.subjects import AUDIT, EVENTS
+from bus.topology import STREAMS
 from router.config import config_option, load, state_option
 from router.core.rules import District
 from router.daemon import epoch_of, now_ms, server_of
@@ -32,8 +34,8 @@ _BESIDE: Final = ("-wal", "-shm", "-journal")
 def rebuild(config: Path, state: Path) -> None:
     """Make the router's index again from the streams. The router has to be stopped.
 
-    The old index stays as index.sqlite.before-rebuild. Nothing is published, and nothing sent again that a
-    destination holds.
+    The old index stays as index.sqlite.before-rebuild. Nothing is published. What a destination holds is not
+    sent again, as far back as AUDIT is kept.
     """
     district = load(config, state)
     run(_rebuild(district, state))
@@ -80,6 +82,10 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def kept_days(stream: str) -> int:
+    return next(each.days_max for each in STREAMS if each.name == stream)
+
+
 def _tell(made: Rebuilt, state: Path) -> None:
     click.echo(
         f"{state / INDEX}: made again from the streams.\n"
@@ -93,6 +99,8 @@ def _tell(made: Rebuilt, state: Path) -> None:
         click.echo(f"  {made.foreign:,} messages are none of ours, and were passed over")
     click.echo(
         "Not on the streams, so not restored: how often deliveries were tried and when they are due (all are"
-        " due now),\nrates, starts in which an event raised, what was said longer ago than EVENTS keeps."
+        " due now),\nrates, starts in which an event raised, what was said longer ago than EVENTS keeps"
+        f" ({kept_days(EVENTS)} days),\nwhat was delivered longer ago than AUDIT keeps"
+        f" ({kept_days(AUDIT)} days): that is sent again."
         f"\nThe old index is {state / BEFORE}. Start the router: yellowbus router"
     )

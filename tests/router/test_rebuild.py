@@ -119,6 +119,7 @@ def test_records_links_and_ledger_are_the_same_and_nothing_is_sent(
         assert again[table] == rows, table
     assert len(lost["record"]) > 100 and len(lost["ledger"]) > 2 * 100
     assert f"{len(lost['record']):,} records" in output and "not restored" in output
+    assert "delivered longer ago than AUDIT keeps (400 days): that is sent again" in output
     assert len(after.delivered) == len(before.delivered)
     assert all(each["outcomes"] == {} for each in status["destinations"].values())
     assert sorted((place.state / "assessment").iterdir()) == zips

@@ -1,0 +1,103 @@
+"""Rules of a destination that change: what that reaches today, and what a person can do for the rest."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from click.testing import CliRunner
+from running import Place, flowed, lay_out, sampled, through, until
+
+from console.cli import main
+from console.client import client
+from router.daemon import Signals, serve_forever
+
+MAPPED = "        familyName: familyName\n"
+SHOUTED = "        familyName: familyName.upperAscii()\n"
+ORG = """\
+    org:
+      table: orgs
+      fields:
+        name: name
+        type: type
+        identifier: identifier
+        parent: parent
+
+"""
+
+
+@asynccontextmanager
+async def router(place: Place) -> AsyncIterator[None]:
+    """The daemon in this process, its bus without syncing, for speed."""
+    signals, ready = Signals(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            serve_forever(
+                place.config, place.state, signals, synced=False, ready=lambda bus, pipeline: ready.set()
+            )
+        )
+        await ready.wait()
+        try:
+            yield
+        finally:
+            signals.stop.set()
+
+
+def edit(place: Place, old: str, new: str) -> None:
+    path = place.config / "warehouse.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def rows(place: Place, sql: str) -> list[Any]:
+    warehouse = sqlite3.connect(place.state / "warehouse.db")
+    try:
+        return [row[0] for row in warehouse.execute(sql)]
+    finally:
+        warehouse.close()
+
+
+def has_orgs(place: Place) -> bool:
+    there = rows(place, "SELECT 1 FROM sqlite_master WHERE name = 'orgs'")
+    return bool(there and rows(place, "SELECT name FROM orgs"))
+
+
+def shouted(place: Place) -> Callable[[], bool]:
+    def true() -> bool:
+        names = rows(place, "SELECT familyName FROM students WHERE deleted_at IS NULL")
+        return len(names) == 10 and all(name.isupper() for name in names)
+
+    return true
+
+
+async def test_a_destination_under_a_new_name_gets_all_records_by_the_rules_of_now(tmp_path: Any) -> None:
+    place = lay_out(tmp_path)
+    async with router(place):
+        await through(place, sampled(tmp_path, students=10))
+    edit(place, MAPPED, SHOUTED)
+
+    async with router(place), client(place.where) as bus:
+        await flowed(bus, 0)
+        assert not shouted(place)()  # what it has stays as it was, until its next change
+    edit(place, "system: warehouse", "system: warehouse2")
+    async with router(place):
+        await until(shouted(place))
+
+
+async def test_records_of_a_new_entity_are_brought_by_a_rebuild(tmp_path: Any) -> None:
+    place = lay_out(tmp_path)
+    edit(place, ORG, "")
+    async with router(place):
+        await through(place, sampled(tmp_path, students=10))
+    edit(place, "  entities:\n", f"  entities:\n{ORG}")
+
+    async with router(place), client(place.where) as bus:
+        await flowed(bus, 0)
+        assert not has_orgs(place)
+    output = await asyncio.to_thread(CliRunner().invoke, main, ["rebuild", *place.arguments])
+
+    assert output.exit_code == 0 and " 0 deliveries are to do" not in output.output
+    async with router(place):
+        await until(lambda: has_orgs(place))
