@@ -24,13 +24,14 @@ from .held import Cells, Held, Holdings
 from .tables import COLUMNS, METADATA, TABLES
 
 _PLACEHOLDERS: Final = {"date", "time", "seq"}
+_DAY_MS: Final = 24 * 3_600_000
 
 
 class DestinationSettings(Settings):
     """`folder`: where the zips are put. `kind`: `bulk` writes all records each time, `delta` what changed.
 
     `filename` may have {date} and {time} (UTC) and {seq}. `keep`: how many stay. Removals are held if a table
-    of at least `shrink_min_rows` would lose more than `shrink_max` (a share of 1) of its rows.
+    of at least `shrink_min_rows` would lose more than `shrink_max` (a share of 1) of its rows in 24 hours.
     """
 
     folder: Path
@@ -208,26 +209,35 @@ class Destination:
     def _guard(
         self, held: Holdings, receipts: list[Receipt], changes: list[Change]
     ) -> tuple[list[Receipt], list[Change]]:
-        """Hold all removals of the batch if any table would lose too many rows; the rest goes on."""
-        reason = self._shrinks(held, changes)
-        removals = {change.place for change in changes if change.visible and change.after is None}
-        if not reason or not removals:
-            return receipts, changes
-        held_back = [
-            receipt._replace(outcome=Outcome.HELD, reason=reason) if place in removals else receipt
+        """Hold all removals of a table that would lose too many rows; the rest goes on."""
+        reasons = self._shrinks(held, changes)
+        held_back = {
+            change.place: reasons[change.table]
+            for change in changes
+            if change.removal and change.table in reasons
+        }
+        receipts = [
+            receipt._replace(outcome=Outcome.HELD, reason=held_back[place]) if place in held_back else receipt
             for place, receipt in enumerate(receipts)
         ]
-        return held_back, [change for change in changes if change.place not in removals]
+        return receipts, [change for change in changes if change.place not in held_back]
 
-    def _shrinks(self, held: Holdings, changes: Sequence[Change]) -> str:
-        _, written = held.last_file()
-        now = held.counts()
-        for table, rows in written.items():
+    def _shrinks(self, held: Holdings, changes: Sequence[Change]) -> dict[str, str]:
+        """Why the removals of a table are held, by table.
+
+        Against the most rows of a day, not the last file: a large loss comes in many small batches.
+        """
+        tables = {change.table for change in changes if change.removal}
+        if not tables:
+            return {}
+        now, peaks, reasons = held.counts(), held.peaks(self._around.now_ms() - _DAY_MS), {}
+        for table in sorted(tables):
+            rows = peaks.get(table, 0)
             after = now.get(table, 0) + sum(change.grown for change in changes if change.table == table)
             if rows >= self._settings.shrink_min_rows and after < rows * (1 - self._settings.shrink_max):
-                limit = f"limit {self._settings.shrink_max:.0%}"
-                return f"are held: {table} would go from {rows} to {after} rows ({limit})"
-        return ""
+                limit = f"limit {self._settings.shrink_max:.0%} in 24 h"
+                reasons[table] = f"are held: {table} would go from {rows} to {after} rows ({limit})"
+        return reasons
 
     def _put_and_write(self, held: Holdings, changes: Sequence[Change]) -> str:
         """Put the changes and, if any can be seen, the file that has them. Returns its name."""
@@ -238,7 +248,7 @@ class Destination:
         visible = [change for change in changes if change.visible]
         if not visible:
             return ""
-        seq, now_ms = held.last_file()[0] + 1, self._around.now_ms()
+        seq, now_ms = held.last_file() + 1, self._around.now_ms()
         name = self._name(seq, now_ms)
         headers = {table: described.header for table, described in self._tables.items()}
         write(
@@ -249,7 +259,7 @@ class Destination:
             headers=headers,
             now_ms=now_ms,
         )
-        held.wrote(seq, name, held.counts())
+        held.wrote(seq, name, held.counts(), now_ms)
         return name
 
     def _name(self, seq: int, now_ms: int) -> str:
@@ -260,7 +270,8 @@ class Destination:
         old = held.files_beyond(self._settings.keep)
         for _, name in old:
             (self._settings.folder / name).unlink(missing_ok=True)
-        held.forget_files(seq for seq, _ in old)
+        since_ms = self._around.now_ms() - _DAY_MS
+        held.forget_files([seq for seq, _ in old], self._settings.keep, since_ms)
 
 
 def _described(version: str, surroundings: Surroundings) -> dict[str, _Table]:

@@ -34,6 +34,11 @@ class Change(NamedTuple):
         return self.before != self.after
 
     @property
+    def removal(self) -> bool:
+        """A row that is there would go."""
+        return self.before is not None and self.after is None
+
+    @property
     def grown(self) -> int:
         return (self.after is not None) - (self.before is not None)
 

@@ -1,4 +1,4 @@
-"""What a destination of files holds: each row with its version, and what the last file had.
+"""What a destination of files holds: each row with its version, and how many the files had.
 
 One statement carries a thousand rows as JSON: a thread that steps through rows one at a time waits for the
 interpreter at each of them while the router is busy.
@@ -20,8 +20,9 @@ create table if not exists rows (
     primary key (tab, id)) without rowid;
 create table if not exists counts (tab text primary key, live integer not null) without rowid;
 create table if not exists files (
-    seq integer primary key, name text not null, counts text not null);
+    seq integer primary key, name text not null, counts text not null, at_ms integer not null default 0);
 """
+# `files.name` is '' once the file is not kept any more.
 # `cells` is null once the record is deleted: the version stays, so that nothing older brings it back.
 
 _GET: Final = """
@@ -53,10 +54,18 @@ then '"' || replace(c{number}, '"', '""') || '"' else c{number} end"""
 _COUNT: Final = """
 insert into counts values (?1, ?2) on conflict (tab) do update set live = live + excluded.live
 """
-_LAST: Final = "select seq, counts from files order by seq desc limit 1"
+_LAST: Final = "select coalesce(max(seq), 0) from files"
 _OLD: Final = """
 with kept as (select name from files order by seq desc limit ?1)
-select seq, name from files where name not in (select name from kept)
+select seq, name from files where name <> '' and name not in (select name from kept)
+"""
+_FORGET: Final = """
+delete from files where seq < (select max(seq) from files where at_ms < ?1)
+and seq not in (select seq from files order by seq desc limit ?2)
+"""
+_PEAKS: Final = """
+select key, max(value) from files, json_each(counts)
+where seq >= coalesce((select max(seq) from files where at_ms < ?), 0) group by key
 """
 
 Cells = Mapping[str, str]
@@ -80,6 +89,8 @@ class Holdings:
         self._db.executescript(
             "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -8000;" + _SCHEMA
         )
+        if "at_ms" not in {name for _, name, *_ in self._db.execute("pragma table_info (files)")}:
+            self._db.execute("alter table files add column at_ms integer not null default 0")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -140,21 +151,27 @@ class Holdings:
         """How many rows each table has; a table of which all are deleted has 0."""
         return dict(self._db.execute("select tab, live from counts").fetchall())
 
-    def last_file(self) -> tuple[int, Mapping[str, int]]:
-        """Number of the last file that was written, and the rows in it; (0, {}) if there is none."""
-        found = self._db.execute(_LAST).fetchone()
-        return (found[0], json.loads(found[1])) if found else (0, {})
+    def last_file(self) -> int:
+        """Number of the last file that was written; 0 if there is none."""
+        return int(self._db.execute(_LAST).fetchone()[0])
 
-    def wrote(self, seq: int, name: str, counts: Mapping[str, int]) -> None:
-        self._db.execute("insert into files values (?, ?, ?)", (seq, name, json.dumps(counts)))
+    def peaks(self, since_ms: int) -> dict[str, int]:
+        """The most rows that each table has had in a file that was the newest at some time since then."""
+        return dict(self._db.execute(_PEAKS, (since_ms,)).fetchall())
+
+    def wrote(self, seq: int, name: str, counts: Mapping[str, int], at_ms: int) -> None:
+        sql = "insert into files (seq, name, counts, at_ms) values (?, ?, ?, ?)"
+        self._db.execute(sql, (seq, name, json.dumps(counts), at_ms))
 
     def files_beyond(self, keep: int) -> list[tuple[int, str]]:
         """The files older than the newest `keep`."""
         return list(self._db.execute(_OLD, (keep,)).fetchall())
 
-    def forget_files(self, numbers: Iterable[int]) -> None:
+    def forget_files(self, numbers: Iterable[int], keep: int, before_ms: int) -> None:
+        """These are gone. Their counts stay until a newer one is older than that too."""
         for seq in numbers:
-            self._db.execute("delete from files where seq = ?", (seq,))
+            self._db.execute("update files set name = '' where seq = ?", (seq,))
+        self._db.execute(_FORGET, (before_ms, keep))
 
     def close(self) -> None:
         """Twice is fine."""
