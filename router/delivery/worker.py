@@ -90,6 +90,7 @@ class Worker:
         self._unanswered: set[str] = set()
         self._held: dict[str, str] = {}
         self._seldom = Seldom()
+        self._outage_told = False
         self._in_time_max = CLAIM_GATHERED_MAX
 
     def wake(self) -> None:
@@ -115,6 +116,7 @@ class Worker:
                 rest_s = await to_end(self.deliver(claims))
             except Unavailable as error:  # our own disk: what was sent is compared again, not sent twice
                 self._trouble(str(error))
+                self._seldom, self._outage_told = Seldom(), False  # alerts went with it: tell them again
                 rest_s = RETRY_S
             if rest_s:
                 await self._sleep(rest_s)
@@ -173,7 +175,9 @@ class Worker:
         if deliveries:
             await self._reached()
         settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
+        self._unanswered.update(receipts)  # until the ledger knows: the disk may be full
         await self._commit(settled)
+        self._unanswered.difference_update(receipts)
         return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
 
     def _plan(self, claim: Claim, record: Record, reference: Callable[[str], str]) -> tuple[Record, Planned]:
@@ -222,7 +226,8 @@ class Worker:
             self._alone_next = max(self._alone_next, len(deliveries))
             raise AdapterBug(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
         self._alone_next = max(self._alone_next - 1, 0)
-        self._in_time_max = min(self._in_time_max * 2, CLAIM_GATHERED_MAX)
+        # Twice as many may be in time too; a few that were say nothing of many.
+        self._in_time_max = min(max(self._in_time_max, 2 * len(deliveries)), CLAIM_GATHERED_MAX)
         return {receipt.key: receipt for receipt in receipts}
 
     def _settled(
@@ -325,7 +330,7 @@ class Worker:
         Returns in how many seconds.
         """
         self._failures += 1
-        first, self.unreachable = not self.unreachable, error.message
+        self.unreachable = error.message
         now_ms = self._now_ms()
         alone = len(claims) == 1 and isinstance(error, AdapterBug)
         if alone and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
@@ -337,8 +342,10 @@ class Worker:
         more = int(isinstance(error, AdapterBug))
         rows = [(self.system, claim.turn, claim.attempt + more, due, error.message) for claim in claims]
         writes = [self._store.write("postpone_work", rows)]
-        if first:
-            kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
+        kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
+        # Once for an outage; and one that comes and goes, once an hour.
+        if not self._outage_told and self._seldom.due(kind, now_ms):
+            self._outage_told = True
             text = f"{sentence(error.message)} Nothing is lost: its records wait, and go when it answers."
             letters = self._outbox.put([alert_message(kind, self.system, str(now_ms), now_ms, text)])
             await self._store.commit([*writes, *letters.writes])
@@ -358,3 +365,4 @@ class Worker:
     async def _reached(self) -> None:
         self._failures = 0
         self.unreachable = ""
+        self._outage_told = False

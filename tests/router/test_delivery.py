@@ -215,6 +215,22 @@ def test_what_was_sent_without_a_commit_is_removed_when_the_record_is_gone(town:
     assert not any(held.active for held in town.fars["idp"].records.values())
 
 
+def test_what_was_sent_while_the_disk_was_full_is_removed_when_the_record_is_gone(town: Town) -> None:
+    def full_once(name: str) -> bool:
+        fault(town, "disk.full", float(name == "commit index ledger" and "student/1" in there and not gone))
+        if name == "commit index ledger" and there and not gone:
+            gone.append(student(at=1, op=Op.DELETE))
+            say(town, *gone)
+        return False
+
+    there, gone = town.fars["lms"].records, list[Event]()
+    say(town, student())
+
+    assert town.live(full_once)
+    assert there == {}
+    assert broken(town, by_script=False) == []
+
+
 def test_a_value_that_came_back_is_sent_after_a_send_without_a_commit(town: Town) -> None:
     say(town, student())
     assert town.live()

@@ -53,6 +53,7 @@ class School:
         self.chance = chance
         self.real: State = {}
         self.hub: State = {}
+        self._gap = False
         self._next = 1
         self._open(size)
 
@@ -67,6 +68,11 @@ class School:
             script = self._script(number, at_s)
             if not script.bad:
                 self.hub = script.after
+            # After changes that were refused no more are taken, until all records come.
+            if not script.full and script.bad == "twice":
+                self._gap = True
+            elif script.full and not script.bad:
+                self._gap = False
             found.append(script)
         return found
 
@@ -178,7 +184,9 @@ class School:
             rows = [(id_, values, False) for id_, values in of]
             rows += [(id_, dict.fromkeys(self.hub[k, id_], ""), True) for k, id_ in gone if k == entity]
             script.tables[entity] = _rows(rows)
-        if self.system == "sis":
+        if self._gap and not full:
+            script.bad, script.after = "gap", self.hub
+        elif self.system == "sis":
             if number > 1 and chance.random() < 0.25:
                 self._spoil(script)
             elif chance.random() < 0.5:
