@@ -4,6 +4,7 @@ Columns are read directly; expressions get only the names they use, and remember
 come again (a role, a grade). No error carries a value.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from functools import lru_cache
@@ -22,6 +23,8 @@ T = TypeVar("T")
 ToEvent = Callable[[Row], tuple[str, dict[str, Value]] | None]
 
 REMEMBERED_MAX: Final = 1024
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What no id may hold: keys made of it would break lines of logs, listings and files."""
 _NORMALS: Final[Mapping[str, Callable[[str], str]]] = {
     "trim": str.strip,
     "lower": str.lower,
@@ -93,6 +96,8 @@ def compile_source(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -
         local_id = row.get(id_field)
         if not local_id or local_id.isspace():
             raise Invalid(id_field, "blank (expected the record's id)")
+        if not local_id.isprintable() and _CONTROL.search(local_id):
+            raise Invalid(id_field, "a line break or another control character in it (expected an id)")
         found: dict[str, Value] = {}
         name = ""
         try:
