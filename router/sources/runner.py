@@ -5,7 +5,8 @@ A row advances on the shelf only when its event has its PubAck. A reading that i
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from bus import subjects
@@ -19,13 +20,14 @@ from router.core.guard import dangling, shrunk
 from router.core.rules import District
 from router.outbox import Outbox, audit_messages
 from router.sources.shelf import Read, Shelf
-from router.sources.staging import NOTHING, Mapped, Staged, Staging
+from router.sources.staging import NOTHING, Mapped, Staging
 from router.steps import to_end
 
 BATCH: Final = 2_000
 """Events at once: ids are random, and a large commit touches each page of the shelf fewer times."""
+TAIL_MESSAGES: Final = 5 * BATCH
+"""How far back a batch may begin that other systems' events were stored among."""
 RETRY_S: Final = 5.0
-READS_BACK: Final = 50
 GOOD: Final = ("accepted", "unchanged")
 
 Row = tuple[Any, ...]
@@ -38,10 +40,13 @@ def traceparent(event_id: str) -> str:
 
 
 class Waiting(dict[str, str]):
-    """News that is not complete yet, as the adapter says it: name -> why."""
+    """News that is not complete yet, as the adapter says it: name -> why. No reason: it does not wait now."""
 
     def __call__(self, name: str, why: str) -> None:
-        self[name] = why
+        if why:
+            self[name] = why
+        else:
+            self.pop(name, None)
 
 
 class SourceRunner:
@@ -121,20 +126,20 @@ class SourceRunner:
 
     async def _take(self, reading: Reading) -> None:
         read = await self._begin(reading)
-        if read.outcome in (
-            "accepted",
-            "unchanged",
-        ):  # a crash came between the end of it and putting it away
+        if read.outcome in GOOD:  # a crash came between the end of it and putting it away
             await reading.accept()
             return
         try:
-            read, staged = await self._stage(reading, read)
+            await reading.open()
+            read = replace(read, full=reading.full)
+            await self.shelf.save(read)
+            read = await self._stage(reading, read)
         except Refused as refused:
             await self._refuse(reading, read, refused)
             return
         await self.shelf.save(read)
         await self._publish(read)
-        await self._end(read, staged)
+        await self._end(read)
         await reading.accept()
 
     async def _begin(self, reading: Reading) -> Read:
@@ -158,15 +163,21 @@ class SourceRunner:
         await self.shelf.save(read)
         return read
 
-    async def _stage(self, reading: Reading, read: Read) -> tuple[Read, Staged]:
+    def _follow(self, read: Read) -> None:
+        """See that a reading comes after what was taken, and right after it. Raises Refused."""
+        for name, observed_at_ms in self.shelf.read("last_good"):
+            if read.observed_at_ms < observed_at_ms:
+                text = f"{read.name}: it is older than the last good read, {name} (expected a newer export)"
+                raise Refused([text], code="older")
+        if read.full:
+            return
+        for (name,) in self.shelf.read("gap", read.number, read.observed_at_ms, read.sha256, read.name):
+            text = f"{read.name}: it holds changes only, and those of {name} before it were not taken"
+            raise Refused([f"{text} (expected all records): send a bulk export"], code="gap")
+
+    async def _stage(self, reading: Reading, read: Read) -> Read:
         """Stage and guard. Raises Refused; then nothing of the reading is taken."""
-        good = next((each for each in self.shelf.reads(READS_BACK) if each.outcome in GOOD), None)
-        if good and reading.observed_at_ms < good.observed_at_ms:
-            text = (
-                f"{reading.name}: it is older than the last good read, {good.name} (expected a newer export)"
-            )
-            raise Refused([text], code="older")
-        await reading.open()
+        self._follow(read)
         staging = Staging(
             system=self.system,
             shelf=self.shelf,
@@ -177,38 +188,56 @@ class SourceRunner:
         staged = await staging.run(self._mapped)
         guards = self._district.guards
         reasons = dangling(staged.rows, staged.dangling, guards)
+        before = self.shelf.counts("counts_held")
         if reading.full:
             tables = {each.rule.entity for each in self._mapped if each.rule.table in reading.tables}
-            before = self.shelf.counts("counts_held")
             before = {name: count for name, count in before.items() if name[0] in tables}
             reasons += shrunk(before, self.shelf.counts("counts_staged"), guards)
         if reasons:
             raise Refused(reasons + staged.remarks, code="looks-truncated")
+        if not reading.full:
+            gone = self.shelf.counts("counts_gone")
+            left = {name: count - gone.get(name, 0) for name, count in before.items()}
+            if reasons := [f"with its removals {reason}" for reason in shrunk(before, left, guards)]:
+                raise Refused(reasons + staged.remarks, code="too-many-removals")
         planned = dict(self.shelf.read("plan_counts"))
-        return (
-            read.ended(
-                "publishing",
-                0,
-                rows=sum(staged.rows.values()),
-                creates=planned.get(Op.CREATE.value, 0),
-                updates=planned.get(Op.UPDATE.value, 0),
-                deletes=planned.get(Op.DELETE.value, 0),
-                set_aside=staged.set_aside,
-                remarks=tuple([*reading.warnings, *staged.remarks]),
-            ),
-            staged,
+        return read.ended(
+            "publishing",
+            0,
+            rows=sum(staged.rows.values()),
+            creates=planned.get(Op.CREATE.value, 0),
+            updates=planned.get(Op.UPDATE.value, 0),
+            deletes=planned.get(Op.DELETE.value, 0),
+            set_aside=staged.set_aside,
+            remarks=tuple([*reading.warnings, *staged.remarks]),
         )
 
     async def _finish(self) -> None:
         """Publish what is left of a plan that a crash has cut off."""
         last = next(iter(self.shelf.reads(1)), None)
         if last and last.outcome == "publishing":
-            await self._publish(last)
-            await self._end(last, None)
+            await self._publish(last, await self._published())
+            await self._end(last)
 
-    async def _publish(self, read: Read) -> None:
+    async def _published(self) -> set[str]:
+        """Ids of this system's newest events: a crash may have come between the PubAck of a batch and its
+        advance, and the server itself knows ids for half an hour only.
+        """
+        subject = subjects.event(self.system, "*", "*")
+        found: set[str] = set()
+        if newest := await self._bus.last(subjects.EVENTS, subject):
+            first = max(newest.seq - TAIL_MESSAGES, 1)
+            tail = self._bus.read(subjects.EVENTS, first_seq=first, subject=subject, last_seq=newest.seq)
+            async for batch in tail:
+                found.update(stored.id for stored in batch)
+        return found
+
+    async def _publish(self, read: Read, there: Container[str] = frozenset()) -> None:
+        """Publish the plan, but for what is on the bus already."""
         while rows := self.shelf.read("next_plan", BATCH):
-            await self._bus.publish(subjects.EVENTS, [self._message(row, read) for row in rows])
+            messages = [self._message(row, read) for row in rows]
+            if messages := [message for message in messages if message.id not in there]:
+                await self._bus.publish(subjects.EVENTS, messages)
             kept = [(row[1], row[2], row[4], row[5]) for row in rows if row[3] != Op.DELETE.value]
             gone = [(row[1], row[2]) for row in rows if row[3] == Op.DELETE.value]
             await self.shelf.commit(
@@ -238,18 +267,18 @@ class SourceRunner:
             body = encode_event(event)
         return Message(subjects.event(self.system, entity, op), body, id_, None, traceparent(id_))
 
-    async def _end(self, read: Read, staged: Staged | None) -> None:
+    async def _end(self, read: Read) -> None:
         now_ms = self._now_ms()
         news = read.creates + read.updates + read.deletes
         done = read.ended("accepted" if news else "unchanged", now_ms)
-        messages = audit_messages([self._audited(done, Outcome.ACCEPTED if news else Outcome.UNCHANGED)])
+        alerts = []
         if read.set_aside:
             text = (
                 f"{self.system}: {read.name}: {read.set_aside} rows were set aside, the rest was taken."
                 f" See: yellowbus reads {self.system}"
             )
-            messages.append(alert_message("quarantined-rows", self.system, f"{read.number}", now_ms, text))
-        await self._outbox.tell(messages)
+            alerts.append(alert_message("quarantined-rows", self.system, f"{read.number}", now_ms, text))
+        await self._tell(self._audited(done, Outcome.ACCEPTED if news else Outcome.UNCHANGED), alerts)
         await self.shelf.save(
             done, *[self.shelf.write(f"forget_{what}", NOTHING) for what in ("staged", "loose")]
         )
@@ -261,16 +290,23 @@ class SourceRunner:
             f"{self.system}: {read.name} was refused whole: {refused.reasons[0]}."
             f" Nothing was published and nothing removed. See: yellowbus reads {self.system}"
         )
-        await self._outbox.tell(
-            [
-                *audit_messages([self._audited(done, Outcome.REFUSED)._replace(reason=refused.code)]),
-                alert_message("refused-file", self.system, f"{read.number}", now_ms, text),
-            ]
+        await self._tell(
+            self._audited(done, Outcome.REFUSED)._replace(reason=refused.code),
+            [alert_message("refused-file", self.system, f"{read.number}", now_ms, text)],
         )
         await reading.refuse(report(self.system, done))
         await self.shelf.save(
             done, *[self.shelf.write(f"forget_{what}", NOTHING) for what in ("staged", "loose", "plan")]
         )
+
+    async def _tell(self, record: AuditRecord, alerts: Sequence[Message]) -> None:
+        """Tell how a read ended, unless a life has told it that died before the shelf knew: the server knows
+        ids for half an hour only. Record and alerts are one commit, so where one is, the others come.
+        """
+        subject = subjects.audit(record.step, record.outcome, record.system, record.entity)
+        newest = await self._bus.last(subjects.AUDIT, subject)
+        if newest is None or newest.id != record.id:
+            await self._outbox.tell([*audit_messages([record]), *alerts])
 
     def _audited(self, read: Read, outcome: Outcome) -> AuditRecord:
         return AuditRecord(

@@ -17,7 +17,7 @@ class Read:
     """One look at a source, as `yellowbus reads` shows it. Times in milliseconds UTC; `ended_ms` 0: not yet.
 
     `outcome`: waiting, reading, publishing, accepted, unchanged, refused. `remarks`: the warnings, or why it
-    was refused.
+    was refused. `full`: all records, or only what changed; None: it was never opened.
     """
 
     number: int
@@ -28,6 +28,7 @@ class Read:
     started_ms: int
     ended_ms: int = 0
     outcome: str = "reading"
+    full: bool | None = None
     rows: int = 0
     creates: int = 0
     updates: int = 0
@@ -79,6 +80,7 @@ class Shelf:
             read.started_ms,
             read.ended_ms,
             read.outcome,
+            read.full,
             read.rows,
             read.creates,
             read.updates,
@@ -94,9 +96,11 @@ class Shelf:
         found = []
         for row in self.read("reads", most):
             entries = dict(zip(names, row, strict=True))
-            found.append(Read(**{**entries, "remarks": tuple(json.loads(entries["remarks"]))}))
+            full = None if entries["full"] is None else bool(entries["full"])
+            remarks = tuple(json.loads(entries["remarks"]))
+            found.append(Read(**{**entries, "full": full, "remarks": remarks}))
         return found
 
     def counts(self, query: str) -> dict[tuple[str, str], int]:
-        """Rows by (entity, school): `counts_held` or `counts_staged`."""
+        """Rows by (entity, school): `counts_held`, `counts_staged` or `counts_gone`."""
         return {(entity, school): count for entity, school, count in self.read(query)}

@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS read (           -- every read, for `yellowbus reads`
     started_ms INTEGER NOT NULL,
     ended_ms INTEGER NOT NULL DEFAULT 0,
     outcome TEXT NOT NULL,                  -- waiting, reading, publishing, accepted, unchanged, refused
+    full INTEGER,                           -- 1: all records, 0: changes only, NULL: it was never opened
     rows INTEGER NOT NULL DEFAULT 0,
     creates INTEGER NOT NULL DEFAULT 0,
     updates INTEGER NOT NULL DEFAULT 0,
@@ -57,17 +58,31 @@ CREATE TABLE IF NOT EXISTS read (           -- every read, for `yellowbus reads`
 );
 
 -- save_read
-INSERT INTO read (number, name, sha256, size_bytes, observed_at_ms, started_ms, ended_ms, outcome, rows,
-                  creates, updates, deletes, set_aside, remarks)
+INSERT INTO read (number, name, sha256, size_bytes, observed_at_ms, started_ms, ended_ms, outcome, full,
+                  rows, creates, updates, deletes, set_aside, remarks)
 VALUES {rows}
 ON CONFLICT (number) DO UPDATE SET ended_ms = excluded.ended_ms, outcome = excluded.outcome,
-    rows = excluded.rows, creates = excluded.creates, updates = excluded.updates, deletes = excluded.deletes,
+    full = excluded.full, rows = excluded.rows, creates = excluded.creates, updates = excluded.updates, deletes = excluded.deletes,
     set_aside = excluded.set_aside, remarks = excluded.remarks;
 
 -- reads: the newest first
-SELECT number, name, sha256, size_bytes, observed_at_ms, started_ms, ended_ms, outcome, rows, creates,
-       updates, deletes, set_aside, remarks
+SELECT number, name, sha256, size_bytes, observed_at_ms, started_ms, ended_ms, outcome, full, rows,
+       creates, updates, deletes, set_aside, remarks
 FROM read ORDER BY number DESC LIMIT ?;
+
+-- last_good
+SELECT name, observed_at_ms FROM read WHERE outcome IN ('accepted', 'unchanged') ORDER BY number DESC LIMIT 1;
+
+-- gap: changes before those of this reading (number, observed_at_ms, sha256, name) that were not taken, and
+-- that nothing has brought since: neither a full reading nor the same content. Of a reading that could not
+-- be opened only the name is known: a later one of that name is its whole copy.
+SELECT r.name FROM read r
+WHERE r.number < ?1 AND r.outcome IN ('refused', 'reading') AND r.full IS NOT 1
+  AND r.observed_at_ms <= ?2 AND r.sha256 <> ?3 AND NOT (r.full IS NULL AND r.name = ?4)
+  AND NOT EXISTS (SELECT 1 FROM read g WHERE g.outcome IN ('accepted', 'unchanged')
+                  AND ((g.full = 1 AND g.observed_at_ms >= r.observed_at_ms) OR g.sha256 = r.sha256
+                       OR (r.full IS NULL AND g.name = r.name AND g.number > r.number)))
+ORDER BY r.number LIMIT 1;
 
 -- forget_staged
 DELETE FROM staged WHERE 1 OR ?;
@@ -129,8 +144,10 @@ WITH bad (entity, local_id) AS (VALUES {rows})
 DELETE FROM plan WHERE EXISTS
     (SELECT 1 FROM bad b WHERE plan.entity = b.entity AND plan.local_id = b.local_id);
 
--- counts_staged: rows by entity and school
-SELECT entity, school, count(*) FROM staged GROUP BY entity, school;
+-- counts_staged: rows by entity and school; of those that were set aside the ones that were taken before
+SELECT entity, school, count(*) FROM staged s
+WHERE sound = 1 OR EXISTS (SELECT 1 FROM held h WHERE h.entity = s.entity AND h.local_id = s.local_id)
+GROUP BY entity, school;
 
 -- counts_held
 SELECT entity, school, count(*) FROM held GROUP BY entity, school;
@@ -140,6 +157,18 @@ INSERT INTO plan (entity, local_id, op, hash, school, msg_id, body)
 SELECT h.entity, h.local_id, 'delete', x'', h.school, '', x'' FROM held h
 LEFT JOIN staged s ON s.entity = h.entity AND s.local_id = h.local_id
 WHERE h.entity = ? AND s.entity IS NULL ORDER BY h.local_id;
+
+-- plan_moves: records that this reading of changes has under another entity of their table
+INSERT INTO plan (entity, local_id, op, hash, school, msg_id, body)
+SELECT h.entity, h.local_id, 'delete', x'', h.school, '', x'' FROM staged s
+CROSS JOIN held h ON h.entity = ? AND h.local_id = s.local_id
+LEFT JOIN staged t ON t.entity = h.entity AND t.local_id = h.local_id
+WHERE s.entity = ? AND s.sound = 1 AND t.entity IS NULL ORDER BY h.local_id;
+
+-- counts_gone: planned removals by entity and school
+SELECT h.entity, h.school, count(DISTINCT h.local_id) FROM plan p
+CROSS JOIN held h ON h.entity = p.entity AND h.local_id = p.local_id
+WHERE p.op = 'delete' GROUP BY h.entity, h.school;
 
 -- plan_counts
 SELECT op, count(*) FROM plan GROUP BY op;

@@ -25,6 +25,8 @@ from router.sources.shelf import Shelf
 
 REMARKS_MAX: Final = 20
 HASH_BYTES: Final = 12
+EVENT_BYTES_MAX: Final = 900_000
+"""The server takes messages of 1 MiB; its change is somewhat larger than the event."""
 KNOWN_MAX: Final = 20_000
 ROWS_AT_ONCE: Final = 4_000
 NOTHING: Final = [(0,)]
@@ -87,6 +89,7 @@ class Staging:
         self._rows: list[tuple[Any, ...]] = []
         self._plan: list[tuple[Any, ...]] = []
         self._loose: list[tuple[Any, ...]] = []
+        self._untaken: list[Row] = []
         self._writing: asyncio.Future[None] | None = None
         self._done: set[str] = set()
         self._first = not shelf.read("any_held")
@@ -112,9 +115,12 @@ class Staging:
             # Backwards, so that what refers goes before what it refers to.
             for each in reversed(present):
                 await shelf.commit([shelf.write("plan_removals", [(each.rule.entity,)])])
+        else:
+            await shelf.commit([shelf.write("plan_moves", _moves(present))])
         return self.staged
 
     async def _table(self, table: str, entities: Sequence[Mapped]) -> None:
+        untaken: list[int] = []
         for each in entities:
             self.staged.rows[each.rule.entity] = 0
         async for rows in self._reading.rows(table):
@@ -122,11 +128,16 @@ class Staging:
             for row in rows:
                 self._map(table, entities, row, found)
             for each in entities:
-                self._stage(table, each, found[each.rule.entity])
+                self._stage(table, each, found[each.rule.entity], entities)
+            if self._untaken:
+                untaken += self._leave(table, entities)
             if len(self._rows) >= ROWS_AT_ONCE:
                 await self._flush()
         await self._flush()
         await self._flushed()
+        if untaken:
+            others = f", nor {len(untaken) - 1} others" if len(untaken) > 1 else ""
+            self.staged.remark(f"{table}:{untaken[0]}: {_no_entity(entities)}{others}")
         self._done.update(each.rule.entity for each in entities)
 
     async def _flush(self) -> None:
@@ -163,19 +174,41 @@ class Staging:
                 taken = each.to_event(row.values)
             except Invalid as error:
                 self._aside(table, row.line, f"{error.field}: {error.reason}")
-                if local_id := row.values.get(each.rule.id_field):
-                    # It is there, only unsound: it must not look as if it were gone.
-                    self._rows.append((each.rule.entity, local_id, b"", "", row.line, 0))
+                self._stand(row, entities)
                 return
             if taken is not None:
                 found[each.rule.entity].append(Taken(row, *taken))
                 return
+        self._untaken.append(row)
+
+    def _stand(self, row: Row, entities: Iterable[Mapped]) -> None:
+        """It is there, only unsound: it must not look as if it were gone, whichever entity it was."""
+        for each in entities:
+            if local_id := row.values.get(each.rule.id_field):
+                self._rows.append((each.rule.entity, local_id, b"", "", row.line, 0))
+
+    def _leave(self, table: str, entities: Sequence[Mapped]) -> list[int]:
+        """The lines of rows that no entity takes. One that was taken before is set aside: it has not gone."""
+        rows, self._untaken = self._untaken, []
+        names = [
+            (each.rule.entity, row.values.get(each.rule.id_field, "")) for row in rows for each in entities
+        ]
+        held = set() if self._first else set(self._shelf.read_rows("held_targets", names))
+        left = []
+        for row in rows:
+            before = [e for e in entities if (e.rule.entity, row.values.get(e.rule.id_field, "")) in held]
+            if before:
+                self._aside(table, row.line, _no_entity(entities))
+                self._stand(row, before)
+            else:
+                left.append(row.line)
+        return left
 
     def _aside(self, table: str, line: int, why: str) -> None:
         self.staged.set_aside += 1
         self.staged.remark(f"{table}:{line}: {why}. The row was set aside")
 
-    def _stage(self, table: str, each: Mapped, found: Sequence[Taken]) -> None:
+    def _stage(self, table: str, each: Mapped, found: Sequence[Taken], entities: Sequence[Mapped]) -> None:
         entity, shelf, staged = each.rule.entity, self._shelf, self._rows
         self.staged.rows[entity] += sum(not taken.row.deleted for taken in found)
         names = [(entity, taken.local_id) for taken in found]
@@ -190,19 +223,28 @@ class Staging:
             hash_ = self._hash(entity, local_id, fields)
             dangling = _dangling(each, fields, missing) if missing else []
             lost = [name for name, to, _ in dangling if self._is_final(each, name, to)]
+            planned = None
+            if before.get(local_id) != hash_:
+                op = Op.UPDATE if local_id in before else Op.CREATE
+                msg_id, body = self._event(entity, op, local_id, fields, hash_)
+                planned = (entity, local_id, op.value, hash_, school, msg_id, body)
+            why = ""
             if lost:
                 self._count_dangling(entity)
-                self._aside(table, row.line, f"{lost[0]} refers to a record that is not there")
+                why = f"{lost[0]} refers to a record that is not there"
+            elif planned and len(planned[-1]) > EVENT_BYTES_MAX:
+                why = f"its event has {len(planned[-1])} bytes (at most {EVENT_BYTES_MAX})"
+            if why:
+                self._aside(table, row.line, why)
                 staged.append((entity, local_id, hash_, school, row.line, 0))
+                self._stand(row, [other for other in entities if other is not each])
                 continue
             staged.append((entity, local_id, hash_, school, row.line, 1))
             for name, to, target_id in dangling:
                 required = int(each.entity.fields[name].required)
                 self._loose.append((entity, local_id, name, " ".join(to), target_id, required, row.line))
-            if before.get(local_id) != hash_:
-                op = Op.UPDATE if local_id in before else Op.CREATE
-                msg_id, body = self._event(entity, op, local_id, fields, hash_)
-                self._plan.append((entity, local_id, op.value, hash_, school, msg_id, body))
+            if planned:
+                self._plan.append(planned)
 
     def _hash(self, entity: str, local_id: str, fields: dict[str, Value]) -> bytes:
         content = msgpack.packb((entity, local_id, fields))
@@ -308,6 +350,21 @@ class Staging:
         for entity, _, line, again, _ in rows:
             self.staged.remark(f"{self._tables[entity]}:{again}: the same row as line {line}")
         await self._shelf.commit([self._shelf.write("unplan_twice", NOTHING)])
+
+
+def _no_entity(entities: Sequence[Mapped]) -> str:
+    conditions = "; ".join(each.rule.when_text for each in entities)
+    return f"no entity takes this row (when: {conditions})"
+
+
+def _moves(present: Sequence[Mapped]) -> list[tuple[str, str]]:
+    """Where a record may move to when its kind changes: (from entity, to entity) of one table and id."""
+    return [
+        (old.rule.entity, new.rule.entity)
+        for old in present
+        for new in present
+        if old is not new and (old.rule.table, old.rule.id_field) == (new.rule.table, new.rule.id_field)
+    ]
 
 
 def _dangling(

@@ -1,67 +1,30 @@
 """A reading on its way to EVENTS: the guards (standards 7.3, by number), what is set aside, what is news."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 from simulation.by_hand import alerts, empty_town, reading, records, told
+from simulation.exports import (
+    TWENTY,
+    classes,
+    enrollments,
+    events,
+    give,
+    last,
+    news,
+    remarks,
+    students,
+)
 from simulation.invariants import broken
-from simulation.school import Script
 from simulation.world import Town
 
-from bus.codec import decode_event
-from bus.messages import Event, Op, Outcome
-
-Rows = list[tuple[str, dict[str, str]]]
-TABLES = ("student", "class", "enrollment")
+from bus.messages import Op, Outcome
 
 
 @pytest.fixture
 def town() -> Iterator[Town]:
     with empty_town() as town:
         yield town
-
-
-def students(*ids: int, grade: str = "9") -> Rows:
-    return [(f"s{id_}", {"name": f"N{id_}", "grade": grade, "credits": ""}) for id_ in ids]
-
-
-def enrollments(*ids: int, class_: str = "c1") -> Rows:
-    return [(f"e{id_}", {"student": f"s{id_}", "class": class_, "role": "student"}) for id_ in ids]
-
-
-def classes(*ids: int, after: str = "") -> Rows:
-    return [(f"c{id_}", {"title": "T", "after": after}) for id_ in ids]
-
-
-def give(town: Town, students: Rows, classes: Rows = (), enrollments: Rows = (), **also: object) -> Script:  # type: ignore[assignment]
-    """A reading comes, and the router takes or refuses it."""
-    given = dict(zip(TABLES, (students, classes, enrollments), strict=True))
-    town.loop.pass_time(60)
-    script = reading(town, given, **also)  # type: ignore[arg-type]
-    assert town.live()
-    return script
-
-
-def events(town: Town, after: int = 0) -> list[Event]:
-    return [decode_event(s.body) for s in town.server.streams["EVENTS"].messages.values() if s.seq > after]
-
-
-def news(town: Town, after: int = 0) -> list[tuple[str, str]]:
-    return [(each.op.value, each.local_id) for each in events(town, after)]
-
-
-def remarks(town: Town) -> list[str]:
-    """Of the newest read."""
-    [(found,)] = town.disk.rows("sis.sqlite", "SELECT remarks FROM read ORDER BY number DESC LIMIT 1")
-    return list(json.loads(found))
-
-
-def last(town: Town) -> int:
-    return town.server.streams["EVENTS"].last_seq
-
-
-TWENTY = range(1, 21)
 
 
 def test_a_first_reading_is_published_in_the_order_of_its_entities(town: Town) -> None:
@@ -256,3 +219,36 @@ def test_a_reading_that_breaks_off_is_read_again_from_its_start(town: Town) -> N
 
     assert len(events(town)) == 41
     assert len({each.id for each in events(town)}) == 41
+
+
+@pytest.mark.parametrize("break_", ["\n", "\x00", "\u2028"])
+def test_a_row_whose_id_holds_a_control_character_is_set_aside(town: Town, break_: str) -> None:
+    rows = [*students(1), (f"s2{break_}x", {"name": "N", "grade": "9", "credits": ""})]
+    script = give(town, rows)
+
+    assert script.settled == "accepted"
+    assert news(town) == [("create", "s1")]
+    assert remarks(town) == [
+        "student:3: id: a line break or another control character in it (expected an id)."
+        " The row was set aside"
+    ]
+
+
+def test_an_id_may_hold_any_letter_or_blank(town: Town) -> None:
+    give(town, [("s é\u00a0文", {"name": "N", "grade": "9", "credits": ""})])
+
+    assert news(town) == [("create", "s é\u00a0文")]
+
+
+def test_a_row_that_is_too_large_for_the_bus_is_set_aside(town: Town) -> None:
+    give(town, students(1, 2))
+    before = last(town)
+    script = give(
+        town, [*students(1, grade="10"), ("s2", {"name": "N" * 900_001, "grade": "", "credits": ""})]
+    )
+
+    assert script.settled == "accepted"
+    assert news(town, before) == [("update", "s1")]
+    [remark] = remarks(town)
+    assert remark.startswith("student:3: its event has 900")
+    assert remark.endswith(" bytes (at most 900000). The row was set aside")
