@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
 
 
 class News(NamedTuple):
-    """What one look found: packages to read, oldest first, and what waits (name, why)."""
+    """What one look found: packages to read, oldest first, and what waits (name, why; no why: no more)."""
 
     settled: list[Candidate]
     waiting: list[tuple[str, str]]
@@ -45,6 +45,7 @@ class Watch:
     def __init__(self, folder: Path, settle_ms: int) -> None:
         self._folder, self._settle_ms = folder, settle_ms
         self._since: dict[str, tuple[tuple[Stamp, ...], int]] = {}
+        self._told: set[str] = set()
 
     def look(self, now_ms: int) -> News:
         """One look at the folder. Raises OSError if it cannot be read."""
@@ -59,8 +60,18 @@ class Watch:
                 news.settled.append(found)
             elif changed:
                 news.waiting.append((found.name, self._why(bool(stamps))))
+        self._told.update(name for name, _ in news.waiting)
+        gone = sorted(self._told - self._since.keys())
+        news.waiting.extend((name, "") for name in gone)
+        self._told.difference_update(gone)
         news.settled.sort(key=lambda candidate: (candidate.modified_ns, candidate.name))
         return news
+
+    def taken(self, name: str) -> bool:
+        """It waits no more. Was it said that it does?"""
+        was_told = name in self._told
+        self._told.discard(name)
+        return was_told
 
     def _why(self, grew: bool) -> str:
         state = "is still being written" if grew else "has just come"

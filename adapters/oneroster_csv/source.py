@@ -66,6 +66,8 @@ class Source:
             if reading is None:
                 await self._around.sleep(self._settings.poll)
                 continue
+            if self._watch.taken(reading.name):
+                self._around.waiting(reading.name, "")
             try:
                 yield reading
             finally:

@@ -27,8 +27,28 @@ async def test_a_growing_file_waits_and_is_read_once_it_is_whole(inbox: Inbox) -
 
         assert ids(await rows(reading, "users")) == ["1"]
         assert inbox.now_ms - began_ms == 70_000  # 5 and 5 while it grew, then 60
-        assert [name for name, _ in inbox.waiting] == ["export.zip"] * 3
+        assert [name for name, _ in inbox.waiting] == ["export.zip"] * 4
         assert "still being written" in inbox.waiting[1][1]
+        assert inbox.waiting[3] == ("export.zip", "")
+
+
+async def test_what_is_gone_or_taken_waits_no_more_and_is_said_once(inbox: Inbox) -> None:
+    gone = inbox.put(GOOD, "gone.zip")
+    inbox.put(GOOD, "taken.zip")
+    inbox.on_sleep = [gone.unlink]
+
+    async with inbox.reading(settle=60, poll=30) as reading:
+        assert reading.name == "taken.zip"
+
+        said = [(name, bool(why)) for name, why in inbox.waiting]
+        assert said == [("gone.zip", True), ("taken.zip", True), ("gone.zip", False), ("taken.zip", False)]
+
+
+async def test_what_was_never_said_to_wait_is_not_taken_off(inbox: Inbox) -> None:
+    inbox.put(GOOD)
+
+    async with inbox.reading(settle=0):
+        assert inbox.waiting == []
 
 
 async def test_a_file_that_keeps_its_size_but_is_written_again_waits_anew(inbox: Inbox) -> None:
