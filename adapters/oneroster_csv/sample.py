@@ -40,13 +40,17 @@ def sample(
         Roster(district, d, version, guardians=guardians) for d in ([day - 1, day] if delta else [day])
     ]
     path = folder / f"oneroster-day{day:03d}{'-delta' if delta else ''}{'.zip' if form == 'zip' else ''}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if form == "csv" and path.exists():
-        raise click.UsageError(f"{path} is there already. Remove it, or write into another folder.")
     at_ms = round(datetime.combine(day_of(day), time(3), UTC).timestamp() * 1000)
     large = students > 100_000
-    with zip_at(path, at_ms, large=large) if form == "zip" else folder_at(path) as sink:
-        counts = _write(sink, version, rosters, at_ms)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if form == "csv" and path.exists():
+            raise click.UsageError(f"{path} is there already. Remove it, or write into another folder.")
+        with zip_at(path, at_ms, large=large) if form == "zip" else folder_at(path) as sink:
+            counts = _write(sink, version, rosters, at_ms)
+    except OSError as error:
+        what = f"{folder}: cannot be made or written: {error.strerror}. Name a folder that you may write to."
+        raise click.ClickException(what) from None
     click.echo(f"{path}: " + ", ".join(f"{rows} {table}" for table, rows in counts.items()))
 
 

@@ -165,3 +165,14 @@ async def test_every_address_is_one_that_nobody_can_have(inbox: Inbox) -> None:
     addresses = [cells["email"] for cells in found["users"].values() if cells["email"]]
     assert len(set(addresses)) == len(addresses) > 60
     assert all(address.endswith(".example") for address in addresses)
+
+
+@pytest.mark.parametrize("form", ["zip", "csv"])
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path, form: str) -> None:
+    (tmp_path / "file").touch()
+
+    result = CliRunner().invoke(sample, ["--format", form, str(tmp_path / "file" / "exports")])
+
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1
+    assert "exports: cannot be made or written: Not a directory. Name a folder" in result.output
