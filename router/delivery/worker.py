@@ -175,9 +175,9 @@ class Worker:
         if deliveries:
             await self._reached()
         settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
-        self._unanswered.update(receipts)  # until the ledger knows: the disk may be full
+        # Until the ledger knows: the disk may be full. One that stays listed is in doubt as it was.
+        self._unanswered.update(each.claim.key for each in settled if not each.is_open)
         await self._commit(settled)
-        self._unanswered.difference_update(receipts)
         return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
 
     def _plan(self, claim: Claim, record: Record, reference: Callable[[str], str]) -> tuple[Record, Planned]:
