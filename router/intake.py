@@ -66,8 +66,8 @@ class Intake:
         self._sleep = sleep
         self._committed = committed
         self._trouble = trouble
-        self._seldom = Seldom()
         self._standing: dict[str, int] = {}
+        self._passed_over = 0
         self.events = 0
         self.district = district
 
@@ -86,6 +86,7 @@ class Intake:
         mismatches = 0
         while True:
             events = self.events
+            self._seldom = Seldom()  # alerts of a batch that failed were not told
             try:
                 await self.catch_up()
                 await self._follow()
@@ -112,6 +113,9 @@ class Intake:
         while left := await changes.until(None, BATCH):
             await self.settle([], left)
         self._standing.clear()
+        if self._passed_over > self._store.position("changes"):
+            # Destinations wait for the index to be as far as what they were told of.
+            await self._store.commit([self._store.write("save_positions", [("changes", self._passed_over)])])
 
     async def _changes_from(self, seq: int) -> AsyncIterator[tuple[Change, bytes]]:
         async for batch in self._bus.read(subjects.CHANGES, first_seq=seq):
@@ -120,6 +124,7 @@ class Intake:
                     change = decode_change(stored.body, stored.seq, stored.traceparent)
                 except Garbage as error:  # whoever else may write there wrote it
                     self._trouble(f"CHANGES {stored.seq}: {error}. It is passed over")
+                    self._passed_over = stored.seq
                 else:
                     yield change, stored.body
 
