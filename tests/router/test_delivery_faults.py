@@ -1,0 +1,434 @@
+"""Destinations that are slow, half broken or in doubt: no good record is buried, nobody is alarmed twice."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import cast
+
+import pytest
+from simulation.by_hand import alerts, empty_town, event, say, told
+from simulation.clock import START_MS
+from simulation.invariants import broken
+from simulation.life import Life
+from simulation.world import Town
+
+from bus import adapter as contract
+from bus.adapter import Delivery, Receipt, Surroundings
+from bus.errors import StreamFull, Unavailable
+from bus.messages import Event, Op, Outcome
+from bus.port import Message
+from router.core.rules import SystemRule
+from router.delivery import worker as worker_module
+from router.delivery.worker import ASKED_MAX_S, ATTEMPTS_MAX, HELD_S
+from router.pipeline import World
+from router.store import QUERIES
+
+DAY_S = 86_400.0
+
+Answer = Callable[[Sequence[Delivery]], Awaitable[list[Receipt]]]
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    with empty_town() as town:
+        town.loop.pass_time(3600)
+        yield town
+
+
+class Adapter:
+    """A destination that answers as the test says; it keeps what it was given."""
+
+    def __init__(self, town: Town, answer: Answer, *, batch_records_max: int = 50) -> None:
+        self.batch_records_max = batch_records_max
+        self.batches: list[list[str]] = []
+        self.taken: set[str] = set()
+        self._answer = answer
+        make_world = town._world
+
+        def world(life: Life) -> World:
+            found = make_world(life)
+
+            def make(system: SystemRule, around: Surroundings) -> contract.Destination:
+                if system.name == "lms":
+                    return cast(contract.Destination, self)
+                return found.make_destination(system, around)
+
+            return replace(found, make_destination=make)
+
+        town._world = world  # type: ignore[method-assign]
+
+    async def check(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def apply(self, batch: Sequence[Delivery]) -> list[Receipt]:
+        self.batches.append([delivery.key for delivery in batch])
+        receipts = await self._answer(batch)
+        self.taken.update(each.key for each in receipts if each.outcome is Outcome.DELIVERED)
+        return receipts
+
+
+def taken(batch: Sequence[Delivery]) -> list[Receipt]:
+    return [Receipt(delivery.key, Outcome.DELIVERED) for delivery in batch]
+
+
+def students(count: int) -> list[Event]:
+    return [event(str(number), name="Ada", grade="9") for number in range(1, count + 1)]
+
+
+def keys(count: int) -> set[str]:
+    return {f"student/{number}" for number in range(1, count + 1)}
+
+
+def gone(id_: str, at: int = 1) -> Event:
+    return event(id_, op=Op.DELETE, at_ms=START_MS + at)
+
+
+def attempts(town: Town) -> set[int]:
+    """Of all that is on the work list of lms."""
+    rows = town.disk.rows("index.sqlite", "SELECT DISTINCT attempt FROM work WHERE destination = 'lms'")
+    return {attempt for (attempt,) in rows}
+
+
+# -- records whose turn it never was
+
+
+def test_records_that_were_never_tried_use_up_no_attempt_and_all_arrive(town: Town) -> None:
+    seen: set[int] = set()
+
+    async def two_at_a_time(batch: Sequence[Delivery]) -> list[Receipt]:
+        seen.update(attempts(town))
+        most = 2 if len(lms.batches) <= 20 else len(batch)
+        rest = [Receipt(each.key, Outcome.RETRYING, "503", tried=False) for each in batch[most:]]
+        return taken(batch[:most]) + rest
+
+    lms = Adapter(town, two_at_a_time)
+    say(town, *students(80))
+
+    assert town.live()
+    assert len(lms.batches) > 20 > ATTEMPTS_MAX
+    assert lms.taken == keys(80)
+    assert town.server.streams["DEAD"].history == []
+    assert seen == {0}
+    assert broken(town, by_script=False) == []
+
+
+# -- records that may be there or not
+
+
+def test_a_record_whose_answer_was_lost_stays_in_doubt_when_it_is_put_off_next(town: Town) -> None:
+    there: list[Op] = []
+
+    async def lost_then_busy(batch: Sequence[Delivery]) -> list[Receipt]:
+        [delivery] = batch
+        if len(lms.batches) == 2:
+            town.loop.call_later(10, lambda: say(town, gone("1")))
+            return [Receipt(delivery.key, Outcome.RETRYING, "429", retry_after_s=60)]
+        there.append(delivery.op)
+        if len(lms.batches) == 1:
+            raise Unavailable("lms: the answer was lost")
+        return taken(batch)
+
+    lms = Adapter(town, lost_then_busy)
+    town.loop.call_later(10, lambda: say(town, *students(1)))
+    town.live(until_quiet=False, stop_after_s=600)
+
+    assert there == [Op.UPDATE, Op.DELETE]
+
+
+# -- a key that cannot stand in a header
+
+
+def test_a_key_with_a_line_break_is_settled_and_stands_in_no_message_id(town: Town) -> None:
+    say(town, event("a\nb", name="Ada", grade="9"))
+
+    assert town.live()
+    assert told(town, "lms/student/a\nb@1.1").outcome is Outcome.DELIVERED
+    assert told(town, "event/1").outcome is Outcome.ACCEPTED
+    ids = [stored.id for stream in town.server.streams.values() for stored in stream.history]
+    assert [id_ for id_ in ids if "student/" in id_ or "\n" in id_] == []
+
+
+def test_no_id_of_a_dead_letter_or_of_a_link_has_the_key(town: Town) -> None:
+    async def no(batch: Sequence[Delivery]) -> list[Receipt]:
+        return [Receipt(each.key, Outcome.FAILED, "422", local_id="own-7") for each in batch]
+
+    Adapter(town, no)
+    say(town, event("a\nb", name="Ada", grade="9"))
+
+    assert town.live()
+    letters, links = town.server.streams["DEAD"].history, town.server.streams["STATE"].history
+    assert letters
+    assert links
+    assert [stored.id for stored in [*letters, *links] if "a\nb" in stored.id] == []
+    assert "a\nb" not in told(town, "lms/student/a\nb@1.1").id
+
+
+# -- slow
+
+
+def slow_until(town: Town, calls: int, per_record_s: float) -> Adapter:
+    """It is away for a minute, so that all stand on its list; then it is slow, then mended."""
+    away_until_s = town.loop.time() + 60
+
+    async def slow(batch: Sequence[Delivery]) -> list[Receipt]:
+        if town.loop.time() < away_until_s:
+            lms.batches.pop()
+            raise Unavailable("lms: 503")
+        if len(lms.batches) <= calls:
+            await asyncio.sleep(per_record_s * len(batch))
+        return taken(batch)
+
+    lms = Adapter(town, slow)
+    return lms
+
+
+def test_a_slow_destination_is_given_less_until_it_is_in_time_and_then_more_again(town: Town) -> None:
+    lms = slow_until(town, calls=4, per_record_s=40.0)
+    say(town, *students(300))
+
+    assert town.live()
+    assert [len(batch) for batch in lms.batches][:8] == [50, 25, 12, 6, 12, 24, 48, 50]
+    assert lms.taken == keys(300)
+    assert town.server.streams["DEAD"].history == []
+
+
+def test_a_few_records_in_time_say_nothing_of_many(town: Town) -> None:
+    lms = slow_until(town, calls=1_000, per_record_s=50.0)
+    say(town, *students(8))
+    for later in students(12)[8:]:
+        town.loop.call_later(5_000 + 100 * int(later.local_id), partial(say, town, later))
+    town.loop.call_later(9_000, lambda: say(town, *students(60)[12:]))
+    town.live(until_quiet=False, stop_after_s=60_000)
+
+    assert lms.taken == keys(60)
+    assert max(len(batch) for batch in lms.batches) == 8
+
+
+def test_a_destination_that_is_in_time_now_and_then_is_told_once_an_hour(town: Town) -> None:
+    slow_until(town, calls=1_000, per_record_s=40.0)
+    say(town, *students(300))
+    town.live(until_quiet=False, stop_after_s=3 * 3_600)
+
+    assert 2 <= len(alerts(town)) <= 3
+
+
+# -- what is asked for, and a stop
+
+
+def test_a_destination_that_asks_for_a_day_is_asked_again_after_an_hour(town: Town) -> None:
+    at_s: list[float] = []
+
+    async def come_tomorrow(batch: Sequence[Delivery]) -> list[Receipt]:
+        at_s.append(town.loop.time())
+        if len(at_s) == 1:
+            raise Unavailable("lms: 429", retry_after_s=DAY_S)
+        if len(at_s) == 2:
+            return [Receipt(each.key, Outcome.RETRYING, "429", retry_after_s=DAY_S) for each in batch]
+        return taken(batch)
+
+    Adapter(town, come_tomorrow)
+    say(town, *students(1))
+
+    assert town.live()
+    waits_s = [later - before for before, later in pairwise(at_s)]
+    assert waits_s == pytest.approx([ASKED_MAX_S, ASKED_MAX_S], abs=2)
+
+
+def test_a_stop_does_not_wait_for_the_back_off_of_a_destination_that_is_down(town: Town) -> None:
+    async def down(batch: Sequence[Delivery]) -> list[Receipt]:
+        raise Unavailable("lms: 503", retry_after_s=3_000)
+
+    lms = Adapter(town, down)
+    say(town, *students(3))
+    began_s = town.loop.time()
+    town.live(until_quiet=False, stop_after_s=30)
+
+    assert lms.batches
+    assert town.loop.time() - began_s < 33
+
+
+# -- removals that a guard there holds
+
+
+class Guarded:
+    """It holds removals until `approved`."""
+
+    def __init__(self, town: Town) -> None:
+        self.approved = False
+        self.town = town
+        self.lms = Adapter(town, self.answer)
+        self.said: list[str] = []
+
+    async def answer(self, batch: Sequence[Delivery]) -> list[Receipt]:
+        holds = not self.approved
+        return [
+            Receipt(each.key, Outcome.HELD if holds and each.op is Op.DELETE else Outcome.DELIVERED, "wait")
+            for each in batch
+        ]
+
+    def look(self) -> None:
+        """Keep what the worker says of held removals now."""
+        assert self.town.pipeline
+        self.said.append(self.town.pipeline.workers["lms"].held)
+
+
+def test_removals_that_are_held_are_told_once_and_use_up_no_attempt(town: Town) -> None:
+    guard, loop = Guarded(town), town.loop
+    say(town, *students(4))
+    assert town.live()
+    say(town, gone("1"), gone("2"))
+    loop.call_later(600, lambda: say(town, gone("3")))
+    for at_s in (100, 1500):
+        loop.call_later(at_s, guard.look)
+    tried: set[int] = set()
+    loop.call_later(1500, lambda: tried.update(attempts(town)))
+    loop.call_later(1600, lambda: setattr(guard, "approved", True))
+    loop.call_later(1600 + 3 * HELD_S, guard.look)
+    town.live(until_quiet=False, stop_after_s=1600 + 4 * HELD_S)
+
+    assert guard.said == ["wait", "wait", ""]
+    assert tried == {0}
+    assert alerts(town) == ["held-removals"]
+    assert town.disk.rows("index.sqlite", "SELECT * FROM work") == []
+    assert town.server.streams["DEAD"].history == []
+
+
+def test_what_is_held_is_said_as_long_as_one_is(town: Town) -> None:
+    guard, loop = Guarded(town), town.loop
+    say(town, *students(2))
+    assert town.live()
+    say(town, gone("1"))
+    # The other one goes while it is held; then it comes back, so that nothing is left to remove.
+    loop.call_later(100, lambda: say(town, event("2", name="Bea", grade="9", at_ms=START_MS + 2)))
+    loop.call_later(200, guard.look)
+    loop.call_later(250, lambda: say(town, event("1", name="Ada", grade="10", at_ms=START_MS + 3)))
+    loop.call_later(300, guard.look)
+    town.live(until_quiet=False, stop_after_s=310)
+
+    assert guard.said == ["wait", ""]
+
+
+# -- alerts
+
+
+async def rejected(batch: Sequence[Delivery]) -> list[Receipt]:
+    return [Receipt(each.key, Outcome.FAILED, "422") for each in batch]
+
+
+def test_many_dead_letters_make_one_alert_within_the_hour(town: Town) -> None:
+    lms = Adapter(town, rejected, batch_records_max=7)
+    say(town, *students(40))
+
+    assert town.live()
+    assert len(lms.batches) >= 6
+    assert len(town.server.streams["DEAD"].history) == 40
+    assert alerts(town) == ["dead-letters"]
+
+
+def test_dead_letters_an_hour_later_are_told_again(town: Town) -> None:
+    Adapter(town, rejected)
+    say(town, *students(1))
+    town.loop.call_later(3700, lambda: say(town, event("2", name="Bea", grade="9")))
+    town.live(until_quiet=False, stop_after_s=3800)
+
+    assert alerts(town) == ["dead-letters", "dead-letters"]
+
+
+def test_dead_letters_whose_alert_the_disk_did_not_take_are_told_all_the_same(town: Town) -> None:
+    async def full_once(batch: Sequence[Delivery]) -> list[Receipt]:
+        town.weather.rates["disk.full"] = 1.0 if len(lms.batches) == 1 else 0.0
+        town.loop.call_later(1, lambda: town.weather.rates.update({"disk.full": 0.0}))
+        return await rejected(batch)
+
+    lms = Adapter(town, full_once)
+    say(town, *students(1))
+
+    assert town.live()
+    assert len(lms.batches) == 2
+    assert alerts(town) == ["dead-letters"]
+
+
+def test_an_outage_whose_alert_the_disk_did_not_take_is_told_all_the_same(town: Town) -> None:
+    up_at_s = town.loop.time() + 900
+
+    async def down(batch: Sequence[Delivery]) -> list[Receipt]:
+        town.weather.rates["disk.full"] = 1.0 if len(lms.batches) == 1 else 0.0
+        town.loop.call_later(1, lambda: town.weather.rates.update({"disk.full": 0.0}))
+        if town.loop.time() < up_at_s:
+            raise Unavailable("lms: 503")
+        return taken(batch)
+
+    lms = Adapter(town, down)
+    say(town, *students(1))
+
+    assert town.live()
+    assert alerts(town) == ["destination-unreachable"]
+
+
+def test_an_outage_soon_after_another_is_told_when_it_lasts(town: Town) -> None:
+    spells = [(0, 60), (600, 9_000)]
+    began_s = town.loop.time()
+
+    async def down(batch: Sequence[Delivery]) -> list[Receipt]:
+        if any(start <= town.loop.time() - began_s < end for start, end in spells):
+            raise Unavailable("lms: 503")
+        return taken(batch)
+
+    Adapter(town, down)
+    say(town, *students(1))
+    town.loop.call_later(700, lambda: say(town, event("2", name="Bea", grade="9")))
+    town.live(until_quiet=False, stop_after_s=9_500)
+
+    assert alerts(town) == ["destination-unreachable", "destination-unreachable"]
+
+
+# -- the bus does not take what we have to say
+
+
+def test_while_the_bus_takes_nothing_nobody_goes_on_delivering(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "OUTBOX_MAX", 3)
+    store, full_until_s = town.server.store, town.loop.time() + 600
+
+    def full(stream: str, messages: Sequence[Message], *, atomic: bool) -> list[int]:
+        if stream == "AUDIT" and town.loop.time() < full_until_s:
+            raise StreamFull("AUDIT: no room")
+        return store(stream, messages, atomic=atomic)
+
+    async def take(batch: Sequence[Delivery]) -> list[Receipt]:
+        return taken(batch)
+
+    town.server.store = full  # type: ignore[method-assign]
+    lms = Adapter(town, take, batch_records_max=5)
+    meanwhile: list[int] = []
+    town.loop.call_later(500, lambda: meanwhile.append(len(lms.batches)))
+    say(town, *students(200))
+
+    assert town.live()
+    assert meanwhile[0] <= 4
+    assert lms.taken == keys(200)
+
+
+# -- the work list
+
+
+@pytest.mark.parametrize(
+    ("query", "values"), [("claim_work", ("lms", 1, 1000)), ("next_due", ("lms",))], ids=["claim", "due"]
+)
+def test_the_work_list_is_found_by_index(query: str, values: tuple[object, ...]) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(QUERIES["schema"])
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {QUERIES[query]}", values)]
+
+    assert plan
+    assert [step for step in plan if "TEMP B-TREE" in step] == []
+    assert [step for step in plan if step.startswith(("SCAN w", "SCAN work", "SCAN r", "SCAN l"))] == []
+    assert any(step.startswith(("SEARCH w ", "SEARCH work ")) for step in plan)
