@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 import nats.micro
+from nats.aio.client import Client
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER, Request
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
 
@@ -52,17 +53,29 @@ class Services:
         )
         self._commands = tuple(commands)
         self._service: Service | None = None
+        self._heard = False
         self._free = AT_ONCE_MAX
 
     @property
     def ready(self) -> bool:
-        """It is registered on the connection of now."""
-        return self._service is not None
+        """It is registered on the connection of now, and the server knows."""
+        return self._heard
 
     async def begin(self) -> None:
-        """Register on the connection of now. Raises Unavailable."""
+        """Register on the connection of now: who asks on return is answered. Raises Unavailable."""
         self._connection.check_up()
-        service = await nats.micro.add_service(self._connection.client, self._config)
+        client = self._connection.client
+        try:
+            self._service = await self._registered(client)
+        except (nats.errors.Error, OSError) as error:
+            raise Unavailable(f"{self._config.name}: not registered: {error}", runbook="bus-down") from error
+        # What was written before an answered request is known. nats-py's own flush overtakes what it wrote.
+        with suppress(Denied):
+            await self._connection.request("$JS.API.INFO")
+        self._heard = client is self._connection.client
+
+    async def _registered(self, client: Client) -> Service:
+        service = await nats.micro.add_service(client, self._config)
         for command in self._commands:
             await service.add_endpoint(
                 EndpointConfig(
@@ -72,18 +85,18 @@ class Services:
                     metadata={"description": command.description, **command.metadata},
                 )
             )
-        self._service = service
+        return service
 
     async def close(self) -> None:
         """Answer no more. Twice is fine."""
         self._connection.forget(self)
-        service, self._service = self._service, None
+        service, self._service, self._heard = self._service, None, False
         if service is not None and self._connection.up:
             with suppress(Exception):
                 await service.stop()
 
     def lost(self) -> None:
-        self._service = None
+        self._service, self._heard = None, False
 
     def restored(self) -> None:
         self._connection.spawn(self.begin())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from real_nats import NatsServer, Wire, eventually
 
-from bus.connection import Connection
+from bus.connection import Address, Connection
 from bus.errors import BusError, Denied, Unavailable
 from bus.jetstream import JetStream
 from bus.services import Command, Services, ask, serve
@@ -127,6 +127,16 @@ async def test_the_nats_command_line_can_see_it(bus: JetStream) -> None:
     endpoints = {e["name"]: e for e in info["endpoints"]}
     assert endpoints["hold-approve"]["subject"] == "cmd.*.hold.approve"
     assert endpoints["whoami"]["metadata"] == {"description": "does whoami"}
+
+
+async def test_who_asks_as_soon_as_it_serves_is_answered(bus: JetStream, nats_address: Address) -> None:
+    async with JetStream.connect(nats_address) as other:
+        for _ in range(20):
+            services = await served(bus.connection)
+            assert services.ready
+            assert await ask(other.connection, "ann", "whoami") == b"ann:"
+            await services.close()
+            await bus.connection.client.flush()
 
 
 async def test_it_answers_again_after_a_cut(bus: JetStream, nats_server: NatsServer) -> None:
