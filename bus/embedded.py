@@ -21,7 +21,7 @@ from typing import Final
 
 from bus.adapter import Sleep
 from bus.connection import Address, connect
-from bus.errors import ConfigError, Unavailable
+from bus.errors import ConfigError, Unavailable, YellowbusError
 
 USER: Final = "yellowbus"
 START_MAX_S: Final = 30.0
@@ -83,7 +83,7 @@ async def embedded(
 
     `synced`: every write is on disk before it is answered. False only for tests and benchmarks.
     Port and password are kept over restarts. Raises Unavailable if another process has the folder, or if the
-    server does not come up.
+    server does not come up; YellowbusError, after it has cancelled the block, if the server ends by itself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _owned(folder):
@@ -103,7 +103,8 @@ async def embedded(
             said = {"url": address.url, "user": USER, "password": address.password, "pid": process.pid}
             _write_private(folder / _FILE, json.dumps(said))
             await _answers(folder, address, process, sleep, now_s)
-            yield address
+            async with _while_it_runs(folder, process):
+                yield address
         finally:
             await _stop(process)
 
@@ -145,6 +146,34 @@ async def _ask(address: Address) -> None:
             await connection.api("INFO")
         return
     raise Unavailable("nobody listens on its port")
+
+
+@asynccontextmanager
+async def _while_it_runs(folder: Path, process: asyncio.subprocess.Process) -> AsyncIterator[None]:
+    """Cancel the block when the server ends, and say so: nothing else starts it again."""
+    ending: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(_watch(folder, process))
+            try:
+                yield
+            except BaseException as error:  # Not through the group: it would come out wrapped.
+                ending = error
+            watching.cancel()
+    except BaseExceptionGroup as ended:
+        raise ended.exceptions[0] from ending
+    if ending is not None:
+        raise ending
+
+
+async def _watch(folder: Path, process: asyncio.subprocess.Process) -> None:
+    code = await process.wait()
+    how = f"exit {code}" if code >= 0 else f"signal {-code}"
+    raise YellowbusError(
+        f"{folder / 'nats.log'}: the embedded nats-server ended ({how}): {_last_line(folder)}."
+        " Nothing is lost. Start again: yellowbus router",
+        runbook="bus-down",
+    )
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

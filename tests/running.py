@@ -178,6 +178,11 @@ class Router:
             self._process.kill()
             raise
 
+    def ended(self) -> int:
+        """Wait until it ends by itself: its exit code."""
+        assert self._process is not None
+        return self._process.wait(30)
+
     def logged(self, message: str) -> list[dict[str, Any]]:
         """The log's entries with this message."""
         entries = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]

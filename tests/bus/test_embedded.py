@@ -13,7 +13,7 @@ from real_nats import eventually
 
 from bus.connection import Address, connect
 from bus.embedded import address_in, embedded
-from bus.errors import Unavailable
+from bus.errors import Unavailable, YellowbusError
 from bus.jetstream import JetStream
 from bus.port import Message
 
@@ -127,6 +127,32 @@ async def test_a_server_that_cannot_start_tells_its_last_words(tmp_path: Path) -
 async def test_a_server_killed_beneath_us_does_not_break_the_end(tmp_path: Path) -> None:
     async with embedded(tmp_path, synced=False):
         os.kill(json.loads((tmp_path / "connection.json").read_text())["pid"], signal.SIGKILL)
+
+
+async def test_a_server_that_ends_by_itself_ends_the_block_in_words(tmp_path: Path) -> None:
+    reached = False
+    with pytest.raises(
+        YellowbusError, match=r"nats\.log: the embedded nats-server ended \(signal 9\): ."
+    ) as why:
+        async with asyncio.timeout(10), embedded(tmp_path, synced=False):
+            os.kill(json.loads((tmp_path / "connection.json").read_text())["pid"], signal.SIGKILL)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                reached = True
+
+    assert reached
+    assert why.value.runbook == "bus-down"
+
+
+async def test_what_the_block_raises_comes_out_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="a bug"):
+        async with embedded(tmp_path, synced=False):
+            raise KeyError("a bug")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1) as limit, embedded(tmp_path, synced=False):
+            limit.reschedule(0.0)
+            await asyncio.Event().wait()
 
 
 def test_a_folder_without_a_server_says_what_to_type(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The router as a process of its own: how it starts, stops, dies, and what it makes of that."""
 
+import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +154,32 @@ async def test_sighup_takes_a_valid_configuration_and_keeps_the_old_one_before_a
     assert len(router.logged("configuration taken")) == 1
     check_destinations(place, package)
     assert router.stop()[0] == 0
+
+
+async def test_when_its_own_server_is_killed_it_ends_in_words_and_the_next_start_goes_on(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    package = sampled(tmp_path, students=150)
+    await router.start()
+    drop(place, package)
+    async with JetStream.connect(place.address) as bus:
+        while (await bus.info("CHANGES")).last_seq < 300:
+            assert router.running
+    server = json.loads((place.state / "nats" / "connection.json").read_text())["pid"]
+
+    os.kill(server, signal.SIGKILL)
+    code = router.ended()
+    await router.start()
+    async with client(place.where) as asking:
+        end = await flowed(asking, 0)
+    found = await streams(place)
+
+    assert code == 1
+    assert "the embedded nats-server ended (signal 9)" in router.log.read_text()
+    assert "Traceback" not in router.log.read_text()
+    assert (found.events, end.failed) == (end.rows, 0)
+    check_conservation(found)
+    check_destinations(place, package)
 
 
 async def test_a_killed_server_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
