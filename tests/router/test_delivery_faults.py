@@ -1,35 +1,27 @@
-"""Destinations that are slow, half broken or in doubt: no good record is buried, nobody is alarmed twice."""
+"""Destinations that are slow, half broken or in doubt: no good record is buried."""
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import cast
 
 import pytest
+from simulation.answers import Adapter, attempts, gone, keys, students, taken
 from simulation.by_hand import alerts, empty_town, event, say, told
-from simulation.clock import START_MS
 from simulation.invariants import broken
-from simulation.life import Life
 from simulation.world import Town
 
-from bus import adapter as contract
-from bus.adapter import Delivery, Receipt, Surroundings
+from bus.adapter import Delivery, Receipt
 from bus.errors import StreamFull, Unavailable
-from bus.messages import Event, Op, Outcome
+from bus.messages import Op, Outcome
 from bus.port import Message
-from router.core.rules import SystemRule
 from router.delivery import worker as worker_module
-from router.delivery.worker import ASKED_MAX_S, ATTEMPTS_MAX, HELD_S
-from router.pipeline import World
+from router.delivery.worker import ASKED_MAX_S, ATTEMPTS_MAX
 from router.store import QUERIES
 
 DAY_S = 86_400.0
-
-Answer = Callable[[Sequence[Delivery]], Awaitable[list[Receipt]]]
 
 
 @pytest.fixture
@@ -37,63 +29,6 @@ def town() -> Iterator[Town]:
     with empty_town() as town:
         town.loop.pass_time(3600)
         yield town
-
-
-class Adapter:
-    """A destination that answers as the test says; it keeps what it was given."""
-
-    def __init__(self, town: Town, answer: Answer, *, batch_records_max: int = 50) -> None:
-        self.batch_records_max = batch_records_max
-        self.batches: list[list[str]] = []
-        self.taken: set[str] = set()
-        self._answer = answer
-        make_world = town._world
-
-        def world(life: Life) -> World:
-            found = make_world(life)
-
-            def make(system: SystemRule, around: Surroundings) -> contract.Destination:
-                if system.name == "lms":
-                    return cast(contract.Destination, self)
-                return found.make_destination(system, around)
-
-            return replace(found, make_destination=make)
-
-        town._world = world  # type: ignore[method-assign]
-
-    async def check(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
-
-    async def apply(self, batch: Sequence[Delivery]) -> list[Receipt]:
-        self.batches.append([delivery.key for delivery in batch])
-        receipts = await self._answer(batch)
-        self.taken.update(each.key for each in receipts if each.outcome is Outcome.DELIVERED)
-        return receipts
-
-
-def taken(batch: Sequence[Delivery]) -> list[Receipt]:
-    return [Receipt(delivery.key, Outcome.DELIVERED) for delivery in batch]
-
-
-def students(count: int) -> list[Event]:
-    return [event(str(number), name="Ada", grade="9") for number in range(1, count + 1)]
-
-
-def keys(count: int) -> set[str]:
-    return {f"student/{number}" for number in range(1, count + 1)}
-
-
-def gone(id_: str, at: int = 1) -> Event:
-    return event(id_, op=Op.DELETE, at_ms=START_MS + at)
-
-
-def attempts(town: Town) -> set[int]:
-    """Of all that is on the work list of lms."""
-    rows = town.disk.rows("index.sqlite", "SELECT DISTINCT attempt FROM work WHERE destination = 'lms'")
-    return {attempt for (attempt,) in rows}
 
 
 # -- records whose turn it never was
@@ -252,141 +187,6 @@ def test_a_stop_does_not_wait_for_the_back_off_of_a_destination_that_is_down(tow
 
     assert lms.batches
     assert town.loop.time() - began_s < 33
-
-
-# -- removals that a guard there holds
-
-
-class Guarded:
-    """It holds removals until `approved`."""
-
-    def __init__(self, town: Town) -> None:
-        self.approved = False
-        self.town = town
-        self.lms = Adapter(town, self.answer)
-        self.said: list[str] = []
-
-    async def answer(self, batch: Sequence[Delivery]) -> list[Receipt]:
-        holds = not self.approved
-        return [
-            Receipt(each.key, Outcome.HELD if holds and each.op is Op.DELETE else Outcome.DELIVERED, "wait")
-            for each in batch
-        ]
-
-    def look(self) -> None:
-        """Keep what the worker says of held removals now."""
-        assert self.town.pipeline
-        self.said.append(self.town.pipeline.workers["lms"].held)
-
-
-def test_removals_that_are_held_are_told_once_and_use_up_no_attempt(town: Town) -> None:
-    guard, loop = Guarded(town), town.loop
-    say(town, *students(4))
-    assert town.live()
-    say(town, gone("1"), gone("2"))
-    loop.call_later(600, lambda: say(town, gone("3")))
-    for at_s in (100, 1500):
-        loop.call_later(at_s, guard.look)
-    tried: set[int] = set()
-    loop.call_later(1500, lambda: tried.update(attempts(town)))
-    loop.call_later(1600, lambda: setattr(guard, "approved", True))
-    loop.call_later(1600 + 3 * HELD_S, guard.look)
-    town.live(until_quiet=False, stop_after_s=1600 + 4 * HELD_S)
-
-    assert guard.said == ["wait", "wait", ""]
-    assert tried == {0}
-    assert alerts(town) == ["held-removals"]
-    assert town.disk.rows("index.sqlite", "SELECT * FROM work") == []
-    assert town.server.streams["DEAD"].history == []
-
-
-def test_what_is_held_is_said_as_long_as_one_is(town: Town) -> None:
-    guard, loop = Guarded(town), town.loop
-    say(town, *students(2))
-    assert town.live()
-    say(town, gone("1"))
-    # The other one goes while it is held; then it comes back, so that nothing is left to remove.
-    loop.call_later(100, lambda: say(town, event("2", name="Bea", grade="9", at_ms=START_MS + 2)))
-    loop.call_later(200, guard.look)
-    loop.call_later(250, lambda: say(town, event("1", name="Ada", grade="10", at_ms=START_MS + 3)))
-    loop.call_later(300, guard.look)
-    town.live(until_quiet=False, stop_after_s=310)
-
-    assert guard.said == ["wait", ""]
-
-
-# -- alerts
-
-
-async def rejected(batch: Sequence[Delivery]) -> list[Receipt]:
-    return [Receipt(each.key, Outcome.FAILED, "422") for each in batch]
-
-
-def test_many_dead_letters_make_one_alert_within_the_hour(town: Town) -> None:
-    lms = Adapter(town, rejected, batch_records_max=7)
-    say(town, *students(40))
-
-    assert town.live()
-    assert len(lms.batches) >= 6
-    assert len(town.server.streams["DEAD"].history) == 40
-    assert alerts(town) == ["dead-letters"]
-
-
-def test_dead_letters_an_hour_later_are_told_again(town: Town) -> None:
-    Adapter(town, rejected)
-    say(town, *students(1))
-    town.loop.call_later(3700, lambda: say(town, event("2", name="Bea", grade="9")))
-    town.live(until_quiet=False, stop_after_s=3800)
-
-    assert alerts(town) == ["dead-letters", "dead-letters"]
-
-
-def test_dead_letters_whose_alert_the_disk_did_not_take_are_told_all_the_same(town: Town) -> None:
-    async def full_once(batch: Sequence[Delivery]) -> list[Receipt]:
-        town.weather.rates["disk.full"] = 1.0 if len(lms.batches) == 1 else 0.0
-        town.loop.call_later(1, lambda: town.weather.rates.update({"disk.full": 0.0}))
-        return await rejected(batch)
-
-    lms = Adapter(town, full_once)
-    say(town, *students(1))
-
-    assert town.live()
-    assert len(lms.batches) == 2
-    assert alerts(town) == ["dead-letters"]
-
-
-def test_an_outage_whose_alert_the_disk_did_not_take_is_told_all_the_same(town: Town) -> None:
-    up_at_s = town.loop.time() + 900
-
-    async def down(batch: Sequence[Delivery]) -> list[Receipt]:
-        town.weather.rates["disk.full"] = 1.0 if len(lms.batches) == 1 else 0.0
-        town.loop.call_later(1, lambda: town.weather.rates.update({"disk.full": 0.0}))
-        if town.loop.time() < up_at_s:
-            raise Unavailable("lms: 503")
-        return taken(batch)
-
-    lms = Adapter(town, down)
-    say(town, *students(1))
-
-    assert town.live()
-    assert alerts(town) == ["destination-unreachable"]
-
-
-def test_an_outage_soon_after_another_is_told_when_it_lasts(town: Town) -> None:
-    spells = [(0, 60), (600, 9_000)]
-    began_s = town.loop.time()
-
-    async def down(batch: Sequence[Delivery]) -> list[Receipt]:
-        if any(start <= town.loop.time() - began_s < end for start, end in spells):
-            raise Unavailable("lms: 503")
-        return taken(batch)
-
-    Adapter(town, down)
-    say(town, *students(1))
-    town.loop.call_later(700, lambda: say(town, event("2", name="Bea", grade="9")))
-    town.live(until_quiet=False, stop_after_s=9_500)
-
-    assert alerts(town) == ["destination-unreachable", "destination-unreachable"]
 
 
 # -- the bus does not take what we have to say
