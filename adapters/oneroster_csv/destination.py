@@ -25,6 +25,8 @@ from .tables import COLUMNS, METADATA, TABLES
 
 _PLACEHOLDERS: Final = {"date", "time", "seq"}
 _DAY_MS: Final = 24 * 3_600_000
+_ASKED_MS: Final = 3_600_000
+"""A held removal is asked for every few minutes. One that is not any more has left the work list."""
 
 
 class DestinationSettings(Settings):
@@ -225,18 +227,25 @@ class Destination:
     def _shrinks(self, held: Holdings, changes: Sequence[Change]) -> dict[str, str]:
         """Why the removals of a table are held, by table.
 
-        Against the most rows of a day, not the last file: a large loss comes in many small batches.
+        Against the most rows of a day, not the last file: a large loss comes in many small batches. And with
+        all that are held already: else a part of them would go each day.
         """
-        tables = {change.table for change in changes if change.removal}
-        if not tables:
+        removals: dict[str, list[str]] = {}
+        for change in changes:
+            if change.removal:
+                removals.setdefault(change.table, []).append(change.id)
+        if not removals:
             return {}
-        now, peaks, reasons = held.counts(), held.peaks(self._around.now_ms() - _DAY_MS), {}
-        for table in sorted(tables):
-            rows = peaks.get(table, 0)
-            after = now.get(table, 0) + sum(change.grown for change in changes if change.table == table)
+        now_ms, reasons = self._around.now_ms(), {}
+        now, peaks = held.counts(), held.peaks(now_ms - _DAY_MS)
+        for table, ids in removals.items():
+            grown = sum(change.grown for change in changes if change.table == table)
+            rows, after = peaks.get(table, 0), now.get(table, 0) + grown
+            after -= held.holds(table, ids, now_ms - _ASKED_MS)
             if rows >= self._settings.shrink_min_rows and after < rows * (1 - self._settings.shrink_max):
                 limit = f"limit {self._settings.shrink_max:.0%} in 24 h"
                 reasons[table] = f"are held: {table} would go from {rows} to {after} rows ({limit})"
+                held.hold(table, ids, now_ms)
         return reasons
 
     def _put_and_write(self, held: Holdings, changes: Sequence[Change]) -> str:

@@ -21,8 +21,11 @@ create table if not exists rows (
 create table if not exists counts (tab text primary key, live integer not null) without rowid;
 create table if not exists files (
     seq integer primary key, name text not null, counts text not null, at_ms integer not null default 0);
+create table if not exists holds (
+    tab text not null, id text not null, asked_ms integer not null, primary key (tab, id)) without rowid;
 """
-# `files.name` is '' once the file is not kept any more.
+# `files.name` is '' once the file is not kept any more. `holds` has the rows whose removal is held, and when
+# it was asked for last.
 # `cells` is null once the record is deleted: the version stays, so that nothing older brings it back.
 
 _GET: Final = """
@@ -66,6 +69,12 @@ and seq not in (select seq from files order by seq desc limit ?2)
 _PEAKS: Final = """
 select key, max(value) from files, json_each(counts)
 where seq >= coalesce((select max(seq) from files where at_ms < ?), 0) group by key
+"""
+_HOLD: Final = "insert or replace into holds select ?1, value, ?3 from json_each(?2)"
+_RELEASE: Final = "delete from holds where tab = ?1 and id in (select value from json_each(?2))"
+_HOLDS: Final = """
+select count(*) from holds
+where tab = ?1 and asked_ms >= ?3 and id not in (select value from json_each(?2))
 """
 
 Cells = Mapping[str, str]
@@ -118,6 +127,7 @@ class Holdings:
         in_order = sorted(rows, key=itemgetter(0))  # ids are random: page by page is five times as fast
         for start in range(0, len(in_order), AT_ONCE):
             self._db.execute(_PUT, (table, json.dumps(in_order[start : start + AT_ONCE])))
+        self._db.execute(_RELEASE, (table, json.dumps([id_ for id_, _, _ in rows])))
 
     def scan(self, table: str) -> Iterator[Cells]:
         """All rows of a table, by id."""
@@ -158,6 +168,15 @@ class Holdings:
     def peaks(self, since_ms: int) -> dict[str, int]:
         """The most rows that each table has had in a file that was the newest at some time since then."""
         return dict(self._db.execute(_PEAKS, (since_ms,)).fetchall())
+
+    def hold(self, table: str, ids: Sequence[str], now_ms: int) -> None:
+        """The removals of these are held. Until they are put."""
+        self._db.execute(_HOLD, (table, json.dumps(ids), now_ms))
+
+    def holds(self, table: str, besides: Sequence[str], since_ms: int) -> int:
+        """How many removals of other rows are held, and have been asked for since then."""
+        (found,) = self._db.execute(_HOLDS, (table, json.dumps(besides), since_ms)).fetchone()
+        return int(found)
 
     def wrote(self, seq: int, name: str, counts: Mapping[str, int], at_ms: int) -> None:
         sql = "insert into files (seq, name, counts, at_ms) values (?, ?, ?, ?)"

@@ -1,4 +1,4 @@
-"""The inbox of each test, and where the districts are that were not made by us."""
+"""The inbox and outbox of each test, and where the districts are that were not made by us."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode has no other way to share a module here
 
 from oneroster_inbox import Inbox
+from oneroster_outbox import Outbox
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -16,6 +17,12 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 def inbox(tmp_path: Path) -> Inbox:
     (tmp_path / "in").mkdir()
     return Inbox(tmp_path)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    (tmp_path / "out").mkdir()
+    return Outbox(tmp_path)
 
 
 @pytest.fixture

@@ -1,91 +1,20 @@
 """What a destination of files holds, writes and answers."""
 
-import asyncio
-import csv
-import io
 import os
-import sqlite3
 import time
 import tracemalloc
-import zipfile
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from oneroster_inbox import Inbox, rows
+from oneroster_outbox import ORG, PERSON, Outbox, deliver, org, outcomes
 from pydantic import ValidationError
 
 from adapters.oneroster_csv import Destination, DestinationSettings
 from adapters.oneroster_csv.tables import TABLES
-from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
+from bus.adapter import Delivery, EntityShape, Receipt
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome, Value, Version
-
-DAY_MS = 24 * 3_600_000
-ORG: dict[str, Value] = {"name": "Elm", "type": "school"}
-PERSON: dict[str, Value] = {
-    "enabledUser": True,
-    "orgSourcedIds": ("o1", "o2"),
-    "role": "student",
-    "username": "u1",
-    "givenName": "Tam",
-    "familyName": "Elmwick",
-    "email": None,
-}
-
-
-def org(id_: str, seq: int = 1, op: Op = Op.UPDATE, **fields: Value) -> Delivery:
-    return deliver("orgs", id_, seq, op, {**ORG, **fields})
-
-
-def deliver(
-    table: str, id_: str, seq: int, op: Op, fields: Mapping[str, Value], *, deactivate: bool = False
-) -> Delivery:
-    return Delivery(f"x/{id_}", id_, "x", table, op, deactivate, Version(1, seq), "", fields)
-
-
-def outcomes(receipts: object) -> list[Outcome]:
-    assert isinstance(receipts, list)
-    return [receipt.outcome for receipt in receipts]
-
-
-@dataclass
-class Outbox:
-    """A folder that a destination writes to."""
-
-    root: Path
-    now_ms: int = 1_800_000_000_000
-
-    @property
-    def folder(self) -> Path:
-        return self.root / "out"
-
-    def destination(self, *entities: EntityShape, **settings: object) -> Destination:
-        around = Surroundings(
-            system="lms",
-            state=self.root / "state",
-            now_ms=lambda: self.now_ms,
-            sleep=asyncio.sleep,
-            entities=entities,
-        )
-        return Destination(DestinationSettings.model_validate({"folder": self.folder, **settings}), around)
-
-    def files(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir())
-
-    def last(self, table: str) -> list[dict[str, str]]:
-        """The rows of a table in the newest file."""
-        with zipfile.ZipFile(self.folder / self.files()[-1]) as archive:
-            text = io.TextIOWrapper(archive.open(f"{table}.csv"), "utf-8", newline="")
-            return list(csv.DictReader(text))
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Outbox:
-    (tmp_path / "out").mkdir()
-    return Outbox(tmp_path)
 
 
 async def test_a_delivered_record_is_in_the_file_in_the_order_of_the_standard(outbox: Outbox) -> None:
@@ -221,106 +150,6 @@ async def test_a_record_that_cannot_stand_in_the_file_fails_alone(outbox: Outbox
     assert (bad.outcome, good.outcome) == (Outcome.FAILED, Outcome.DELIVERED)
     assert bad.reason.startswith(reason)
     assert [found["sourcedId"] for found in outbox.last("orgs")] == ["o1"]
-
-
-async def test_removals_beyond_the_limit_are_held_and_the_rest_goes_on(outbox: Outbox) -> None:
-    lms = outbox.destination()
-    await lms.apply([org(f"o{n}") for n in range(30)])
-
-    receipts = await lms.apply([*(org(f"o{n}", 2, Op.DELETE) for n in range(8)), org("new", 2)])
-
-    assert outcomes(receipts) == [Outcome.HELD] * 8 + [Outcome.DELIVERED]
-    assert receipts[0].reason.startswith("are held: orgs would go from 30 to 23 rows (limit 20% in 24 h)")
-    assert len(outbox.last("orgs")) == 31
-    assert outcomes(await lms.apply([org("o1", 2, Op.DELETE)])) == [Outcome.DELIVERED]
-    await lms.close()
-
-
-@pytest.mark.parametrize("slice_rows", [1, 6, 15])
-async def test_no_more_than_the_limit_goes_in_a_day_however_it_is_sliced(
-    outbox: Outbox, slice_rows: int
-) -> None:
-    lms = outbox.destination(keep=2)
-    await lms.apply([org(f"o{n:03d}") for n in range(100)])
-    outbox.now_ms += 3 * DAY_MS  # nothing was written meanwhile: that file is what stands
-
-    found = []
-    for start in range(0, 60, slice_rows):
-        outbox.now_ms += DAY_MS // 100
-        gone = range(start, start + slice_rows)
-        found += outcomes(await lms.apply([org(f"o{n:03d}", 2, Op.DELETE) for n in gone]))
-    await lms.close()
-
-    assert found.count(Outcome.DELIVERED) == 20 // slice_rows * slice_rows
-    assert set(found) == {Outcome.DELIVERED, Outcome.HELD}
-    assert len(outbox.last("orgs")) == 100 - found.count(Outcome.DELIVERED)
-
-
-async def test_a_day_later_the_rows_of_then_are_the_measure(outbox: Outbox) -> None:
-    lms = outbox.destination(keep=1)
-    await lms.apply([org(f"o{n:03d}") for n in range(100)])
-    await lms.apply([org(f"o{n:03d}", 2, Op.DELETE) for n in range(20)])
-
-    outbox.now_ms += DAY_MS
-    same_day = await lms.apply([org("o020", 2, Op.DELETE)])
-    outbox.now_ms += 1
-    next_day = await lms.apply([org("o020", 2, Op.DELETE)])
-    await lms.close()
-
-    assert outcomes(same_day) == [Outcome.HELD]
-    assert outcomes(next_day) == [Outcome.DELIVERED]
-
-
-async def test_only_the_removals_of_the_table_that_shrinks_are_held(outbox: Outbox) -> None:
-    lms = outbox.destination()
-    people = [deliver("users", f"u{n}", 1, Op.UPDATE, PERSON) for n in range(30)]
-    await lms.apply([*(org(f"o{n}") for n in range(30)), *people])
-
-    receipts = await lms.apply(
-        [*(org(f"o{n}", 2, Op.DELETE) for n in range(8)), deliver("users", "u1", 2, Op.DELETE, {})]
-    )
-    await lms.close()
-
-    assert outcomes(receipts) == [Outcome.HELD] * 8 + [Outcome.DELIVERED]
-
-
-async def test_counts_of_files_are_forgotten_once_they_measure_nothing(outbox: Outbox) -> None:
-    lms = outbox.destination(keep=2)
-    for number in range(10):
-        await lms.apply([org(f"o{number}")])
-        outbox.now_ms += DAY_MS // 2
-    await lms.close()
-
-    with closing(sqlite3.connect(outbox.root / "state" / "held.sqlite3")) as held:
-        kept = held.execute("select seq, name <> '' from files order by seq").fetchall()
-
-    assert kept == [(7, 0), (8, 0), (9, 1), (10, 1)]
-
-
-async def test_a_state_of_before_files_had_times_is_taken_over(outbox: Outbox) -> None:
-    lms = outbox.destination()
-    await lms.apply([org(f"o{n}") for n in range(30)])
-    await lms.close()
-    with closing(sqlite3.connect(outbox.root / "state" / "held.sqlite3")) as held:
-        held.execute("alter table files drop column at_ms")
-
-    lms = outbox.destination()
-    receipts = await lms.apply([org(f"o{n}", 2, Op.DELETE) for n in range(8)])
-    await lms.close()
-
-    assert outcomes(receipts) == [Outcome.HELD] * 8
-
-
-async def test_held_removals_alone_write_no_file(outbox: Outbox) -> None:
-    lms = outbox.destination()
-    await lms.apply([org(f"o{n}") for n in range(30)])
-    files = outbox.files()
-
-    receipts = await lms.apply([org(f"o{n}", 2, Op.DELETE) for n in range(8)])
-    await lms.close()
-
-    assert outcomes(receipts) == [Outcome.HELD] * 8
-    assert outbox.files() == files
 
 
 async def test_a_crash_before_the_file_is_in_place_leaves_it_all_to_be_repeated(outbox: Outbox) -> None:
