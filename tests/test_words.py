@@ -26,6 +26,7 @@ SECTIONS: Final = [
     "How to undo",
     "When to call someone",
 ]
+CACHES: Final = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 MACHINE: Final = tuple(f"/{folder}/" for folder in ("work", "root", "farm"))
 
 on_every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -133,9 +134,7 @@ def test_the_pages_say_enough_to_be_looked_at() -> None:
 
 def test_no_file_names_a_place_on_our_machines() -> None:
     folders = [path for top in TOP for path in (ROOT / top).rglob("*")]
-    files = [
-        path for path in [*ROOT.iterdir(), *folders] if path.is_file() and "__pycache__" not in path.parts
-    ]
+    files = [path for path in [*ROOT.iterdir(), *folders] if path.is_file() and not CACHES & set(path.parts)]
 
     found = [
         str(path.relative_to(ROOT))

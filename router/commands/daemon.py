@@ -31,7 +31,8 @@ SQLITE: Final = "sqlite:///"
 @state_option
 @click.option("--log-level", default="INFO", show_default=True, type=click.Choice(LEVELS, False))
 def router(config: Path, state: Path, log_level: str) -> None:
-    """Run the router daemon until SIGTERM, which drains within 20 s. SIGHUP reads the configuration again.
+    """Run the router daemon until SIGTERM: what has begun is brought to its end, within 20 s, and the rest
+    waits on disk. SIGHUP reads the configuration again.
 
     The log is on standard error, one JSON object a line. Exit code 1: a person has to mend something first.
     """
@@ -45,8 +46,8 @@ def router(config: Path, state: Path, log_level: str) -> None:
 def up(config: Path, state: Path) -> None:
     """Run everything for one district on this machine: bus, router, and a status that follows them.
 
-    Makes the folders that the configuration has inside the state folder. Ctrl-C drains. The log goes to
-    router.log in the state folder.
+    Makes the folders that the configuration has inside the state folder. Ctrl-C ends it: what has begun is
+    brought to its end. The log goes to router.log in the state folder.
     """
     state.mkdir(parents=True, exist_ok=True)
     make_folders(load(config, state), state)
