@@ -6,7 +6,14 @@ from typing import Final
 from router.core.rules import Guards
 
 LOST_ROWS_MIN: Final = 10
-"""Below this many rows a share means nothing: a class of five that loses two has not been truncated."""
+"""Losing fewer rows than this is no evidence: a class of five that loses two has not been truncated."""
+
+ROWS_MIN: Final = 50
+SCHOOL_ROWS_MIN: Final = 150
+FEW_SHRINK_MAX: Final = 0.5
+"""Of fewer rows than these (of an entity, and of it at one school) up to half may go: rows of one person go
+together, so that three pupils who leave take a fifth of the enrollments of a school of twenty.
+"""
 
 Counts = Mapping[tuple[str, str], int]
 """Rows by (entity, school); school '' where the entity has none."""
@@ -16,7 +23,7 @@ def shrunk(before: Counts, after: Counts, guards: Guards) -> list[str]:
     """Where a read is smaller than the last good one by more than the limit: evidence of truncation.
 
     Looks at each school of each entity, and at each entity as a whole. An entity that has lost all its rows
-    is always evidence; a loss of fewer than ten rows is not.
+    is always evidence; else a loss of fewer than ten rows is not. Of few rows it takes more than half.
 
     >>> shrunk({("class", ""): 100}, {("class", ""): 70}, Guards())
     ['class: 70 rows, the last good read had 100 (limit 20 % fewer)']
@@ -26,9 +33,11 @@ def shrunk(before: Counts, after: Counts, guards: Guards) -> list[str]:
     for (entity, school), old in sorted(_with_totals(before).items()):
         new = now.get((entity, school), 0)
         lost = old - new
-        if lost > old * guards.shrink_max and (lost >= LOST_ROWS_MIN or (new == 0 and not school)):
+        many = old >= (SCHOOL_ROWS_MIN if school else ROWS_MIN)
+        share = guards.shrink_max if many else max(guards.shrink_max, FEW_SHRINK_MAX)
+        if lost > old * share and (lost >= LOST_ROWS_MIN or (new == 0 and not school)):
             where = entity if not school else f"{entity}, school {school}"
-            limit = round(guards.shrink_max * 100)
+            limit = round(share * 100)
             reasons.append(f"{where}: {new} rows, the last good read had {old} (limit {limit} % fewer)")
     return reasons
 
