@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from simulation.by_hand import alerts, empty_town, reading, told
@@ -11,8 +10,6 @@ from simulation.school import Script
 from simulation.world import Town
 
 from router.core.rules import Guards
-from router.database import Sqlite
-from router.sources.shelf import QUERIES, Read, Shelf
 
 
 @pytest.fixture
@@ -118,39 +115,3 @@ def again(town: Town, script: Script, guards: Guards) -> None:
     town.district = replace(town.district, guards=guards)
     script.settled = ""
     assert town.live()
-
-
-def read_of(number: int, name: str, outcome: str, full: bool | None) -> Read:
-    return Read(
-        number=number,
-        name=name,
-        sha256=f"{number:064x}",
-        size_bytes=1,
-        observed_at_ms=number,
-        started_ms=number,
-        outcome=outcome,
-        full=full,
-    )
-
-
-@pytest.mark.parametrize(
-    ("later", "open_"),
-    [
-        ([], True),
-        ([("monday.zip", "refused", None)], True),
-        ([("monday.zip", "accepted", False)], False),
-        ([("sunday.zip", "accepted", False)], True),
-        ([("sunday.zip", "unchanged", True)], False),
-    ],
-)
-async def test_what_could_not_be_opened_may_be_sent_again_under_its_name(
-    tmp_path: Path, later: list[tuple[str, str, bool | None]], open_: bool
-) -> None:
-    async with Sqlite.open(tmp_path / "shelf.sqlite", QUERIES["schema"]) as database:
-        shelf = Shelf(database)
-        await shelf.save(read_of(1, "monday.zip", "refused", None))
-        for number, (name, outcome, full) in enumerate(later, 2):
-            await shelf.save(read_of(number, name, outcome, full))
-
-        assert bool(shelf.read("gap", 9, 9, "9", "tuesday.zip")) is open_
-        assert shelf.read("gap", 9, 9, "9", "monday.zip") == []

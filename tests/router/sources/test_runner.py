@@ -10,6 +10,7 @@ from simulation.invariants import broken
 from simulation.world import Town
 
 import router.sources.runner
+from router.sources.runner import Waiting
 
 DOWN_S = 3 * 3600.0
 """Longer than the server knows ids."""
@@ -93,3 +94,13 @@ def test_how_a_read_ended_is_told_once(town: Town, rows: Rows, step: str) -> Non
     assert script.settled
     assert twice(town, "AUDIT") == []
     assert twice(town, "ALERTS") == []
+
+
+def test_news_without_a_reason_to_wait_does_not_wait_any_more() -> None:
+    waiting = Waiting()
+    waiting("a.zip", "it still grows")
+    waiting("b.zip", "it still grows")
+    waiting("a.zip", "")
+    waiting("c.zip", "")
+
+    assert waiting == {"b.zip": "it still grows"}
