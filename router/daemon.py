@@ -176,15 +176,13 @@ async def _until_told(
             if working.done():
                 await working  # a bug, or another router: the reason is raised
             if signals.stop.is_set():
-                await _drain(working)
                 return pipeline.district
             signals.reload.clear()
             district = _reloaded(pipeline.district, config, state)
             if district is not None:
-                await _drain(working)
                 return district
-    finally:
-        if not working.done():  # the lease was lost: adapters and files are closed next
+    finally:  # also when the lease was lost: adapters and files are closed next
+        if not working.done():
             await _drain(working)
         await services.close()
 

@@ -37,8 +37,10 @@ def audit_messages(records: Iterable[AuditRecord]) -> list[Message]:
     for names, group in groups.items():
         for start in range(0, len(group), RECORDS_IN_MESSAGE_MAX):
             part = group[start : start + RECORDS_IN_MESSAGE_MAX]
-            # A record's id stands in one message only, so the first one's names the message.
-            messages.append(Message(audit(*names), encode_audit(part), part[0].id, None, part[0].traceparent))
+            # With the count: after a rebuild they may be grouped otherwise, and another group under a known
+            # id would be dropped with all that only it tells.
+            id_ = part[0].id if len(part) == 1 else f"{part[0].id}+{len(part) - 1}"
+            messages.append(Message(audit(*names), encode_audit(part), id_, None, part[0].traceparent))
     return messages
 
 

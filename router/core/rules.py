@@ -43,7 +43,6 @@ class FieldRule:
     type: Type
     owner: str
     class_: str = "education"
-    search: bool = False
     to: tuple[str, ...] = ()
     required: bool = False
 
@@ -52,14 +51,13 @@ class FieldRule:
 class EntityRule:
     """One kind of thing. `owner` is the system with authority over existence.
 
-    `match`: tried in order when an unknown local_id comes: the fields that must all be equal. `partition`:
-    the reference field that names a record's school, by which guards count (its first, if it holds several).
+    `partition`: the reference field that names a record's school, by which guards count (its first, if it
+    holds several).
     """
 
     name: str
     owner: str
     fields: Mapping[str, FieldRule]
-    match: tuple[tuple[str, ...], ...] = ()
     partition: str = ""
 
 
