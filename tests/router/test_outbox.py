@@ -140,12 +140,12 @@ def test_while_the_bus_is_away_messages_wait_in_order(town: Town) -> None:
     assert process.ids("AUDIT") == [str(n) for n in range(30)]
 
 
-def test_audit_records_of_one_subject_share_a_message_that_bears_the_first_ones_id() -> None:
+def test_audit_records_of_one_subject_share_a_message_named_after_the_first_and_their_count() -> None:
     records = [audit("1"), audit("2", Outcome.REFUSED), audit("3")]
     found = audit_messages(records)
 
     assert [(each.subject, each.id) for each in found] == [
-        ("audit.event.accepted.sis.student", "1"),
+        ("audit.event.accepted.sis.student", "1+1"),
         ("audit.event.refused.sis.student", "2"),
     ]
     assert [record.id for record in decode_audit(found[0].body)] == ["1", "3"]
