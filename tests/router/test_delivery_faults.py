@@ -54,6 +54,22 @@ def test_records_that_were_never_tried_use_up_no_attempt_and_all_arrive(town: To
     assert broken(town, by_script=False) == []
 
 
+def test_a_record_at_its_last_attempt_is_not_buried_by_calls_that_never_tried_it(town: Town) -> None:
+    async def busy_then_down(batch: Sequence[Delivery]) -> list[Receipt]:
+        calls = len(lms.batches)
+        tried = calls < ATTEMPTS_MAX
+        if calls > 2 * ATTEMPTS_MAX:
+            return taken(batch)
+        return [Receipt(each.key, Outcome.RETRYING, "429", tried=tried) for each in batch]
+
+    lms = Adapter(town, busy_then_down)
+    say(town, *students(1))
+
+    assert town.live()
+    assert lms.taken == keys(1)
+    assert told(town, "lms/student/1@1.1").attempt == ATTEMPTS_MAX
+
+
 # -- records that may be there or not
 
 
@@ -221,14 +237,17 @@ def test_while_the_bus_takes_nothing_nobody_goes_on_delivering(
 
 
 @pytest.mark.parametrize(
-    ("query", "values"), [("claim_work", ("lms", 1, 1000)), ("next_due", ("lms",))], ids=["claim", "due"]
+    ("query", "values", "index"),
+    [("claim_work", ("lms", 1, 1000), "PRIMARY KEY"), ("next_due", ("lms",), "work_later")],
+    ids=["claim", "due"],
 )
-def test_the_work_list_is_found_by_index(query: str, values: tuple[object, ...]) -> None:
+def test_the_work_list_is_found_by_index(query: str, values: tuple[object, ...], index: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(QUERIES["schema"])
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {QUERIES[query]}", values)]
+    [search] = [step for step in plan if step.startswith(("SEARCH w ", "SEARCH work "))]
 
-    assert plan
+    assert index in search
+    assert "(destination=?" in search
     assert [step for step in plan if "TEMP B-TREE" in step] == []
     assert [step for step in plan if step.startswith(("SCAN w", "SCAN work", "SCAN r", "SCAN l"))] == []
-    assert any(step.startswith(("SEARCH w ", "SEARCH work ")) for step in plan)
