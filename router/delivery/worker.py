@@ -337,7 +337,9 @@ class Worker:
             await self._bury(claims[0], error)
             return 0.0
         wait_s = self._backoff_s(self._failures, error.retry_after_s)
-        due = now_ms + int(wait_s * 1000)
+        # One that is late even alone lets the others pass: they may be in time.
+        behind_s = 2 * DEADLINE_S if self._in_time_max == 1 else 0.0
+        due = now_ms + int((wait_s + behind_s) * 1000)
         # An attempt is one of the record's own: a long outage must not use up those of all that wait.
         more = int(isinstance(error, AdapterBug))
         rows = [(self.system, claim.turn, claim.attempt + more, due, error.message) for claim in claims]

@@ -170,6 +170,20 @@ def test_a_destination_that_is_in_time_now_and_then_is_told_once_an_hour(town: T
     assert 2 <= len(alerts(town)) <= 3
 
 
+def test_a_record_on_which_the_adapter_hangs_lets_the_others_pass(town: Town) -> None:
+    async def hang(batch: Sequence[Delivery]) -> list[Receipt]:
+        if any(each.key == "student/1" for each in batch):
+            await asyncio.sleep(DAY_S)
+        return taken(batch)
+
+    lms = Adapter(town, hang)
+    say(town, *students(20))
+    town.live(until_quiet=False, stop_after_s=DAY_S / 4)
+
+    assert lms.taken == keys(20) - {"student/1"}
+    assert town.server.streams["DEAD"].history == []
+
+
 # -- what is asked for, and a stop
 
 
