@@ -4,13 +4,13 @@ Server: what outlives the router. Wire: `bus.port.Bus` as one life of the router
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from simulation.clock import VirtualLoop
 from simulation.life import Life
-from simulation.weather import Weather
+from simulation.weather import Outage, Weather
 
 from bus.errors import StreamFull, Unavailable, WrongSequence
 from bus.port import Consumer, Message, Stored, StreamInfo
@@ -163,7 +163,7 @@ class Wire:
     """`bus.port.Bus` over a wire that loses, delays and cuts."""
 
     def __init__(
-        self, server: Server, life: Life, weather: Weather, *, batch_max: int = 1000, down: "Outage"
+        self, server: Server, life: Life, weather: Weather, *, batch_max: int = 1000, down: Outage
     ) -> None:
         self._server = server
         self._life = life
@@ -357,26 +357,6 @@ class Pull:
 
     async def close(self) -> None:
         pass
-
-
-class Outage:
-    """Times at which the whole bus is away."""
-
-    def __init__(self, loop: VirtualLoop, weather: Weather, trace: Callable[[str], None]) -> None:
-        self._loop = loop
-        self._weather = weather
-        self._trace = trace
-        self._until_s = 0.0
-
-    def check(self, where: str) -> None:
-        """Raises Unavailable while it lasts."""
-        if self._weather.calm:
-            return
-        if self._until_s <= self._loop.time() and self._weather.happens("bus.outage", where):
-            self._until_s = self._loop.time() + self._weather.spell_s("bus")
-            self._trace(f"  the bus is away for {self._until_s - self._loop.time():.0f} s")
-        if self._until_s > self._loop.time():
-            raise Unavailable(f"{where}: the bus is away")
 
 
 def matches(pattern: str, subject: str) -> bool:

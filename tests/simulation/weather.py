@@ -4,8 +4,13 @@ Each kind of fault draws from a stream of chance of its own, so that one more ca
 what happens to all others.
 """
 
+from collections.abc import Callable
 from random import Random
 from typing import Final
+
+from simulation.clock import VirtualLoop
+
+from bus.errors import Unavailable
 
 FAULTS: Final = (
     "bus.refused",  # Unavailable, nothing stored
@@ -70,3 +75,23 @@ class Weather:
     def spell_s(self, where: str) -> float:
         """How long a fault that lasts, lasts: seconds to forty minutes."""
         return float(10 ** self.chance(f"spell@{where}").uniform(0, 3.4))
+
+
+class Outage:
+    """Times at which the whole bus is away."""
+
+    def __init__(self, loop: VirtualLoop, weather: Weather, trace: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._weather = weather
+        self._trace = trace
+        self._until_s = 0.0
+
+    def check(self, where: str) -> None:
+        """Raises Unavailable while it lasts."""
+        if self._weather.calm:
+            return
+        if self._until_s <= self._loop.time() and self._weather.happens("bus.outage", where):
+            self._until_s = self._loop.time() + self._weather.spell_s("bus")
+            self._trace(f"  the bus is away for {self._until_s - self._loop.time():.0f} s")
+        if self._until_s > self._loop.time():
+            raise Unavailable(f"{where}: the bus is away")

@@ -12,9 +12,9 @@ from simulation.disk import Disk
 from simulation.district import make_district
 from simulation.life import Hook, Life, Trace
 from simulation.school import School, Script
-from simulation.streams import Outage, Server, Wire
+from simulation.streams import Server, Wire
 from simulation.systems import Destination, Far, Source
-from simulation.weather import Weather
+from simulation.weather import Outage, Weather
 
 from bus.adapter import Destination as Contract
 from bus.adapter import Surroundings
