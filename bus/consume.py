@@ -98,6 +98,8 @@ class PullConsumer:
 
     async def ack(self, message: Stored) -> None:
         """This message and all before it are done. Without a connection it is said on the next one."""
+        if self._gone is not None:  # closed meanwhile: whoever follows it now counts deliveries anew
+            return
         self._acked = max(self._acked, message.seq)
         # After a reset the server counts deliveries from 1. An older reply would be taken for a far later
         # delivery, and the acknowledgements up to there be ignored (2.15.1, tried).
