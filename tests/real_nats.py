@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -59,6 +60,7 @@ class NatsServer:
         """It keeps its sockets and answers nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until all its threads stand still
 
     def resume(self) -> None:
         assert self._process is not None
