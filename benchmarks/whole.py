@@ -61,18 +61,26 @@ async def _throughput(folder: Path) -> list[Row]:
         first = await _through(folder, package, 0)
         second = await _through(folder, package, 1)
         memory_mb = peak_mb(process.pid)
+    first_s, second_s = _took_s(first), _took_s(second)
     deliveries = first.delivered
     if first.failed or deliveries < first.rows:
         raise RuntimeError(f"not all was delivered: {first.destinations}")
     return [
-        _least(
-            "whole: file to three destinations", deliveries / first.took_s, "deliveries/s", DELIVERIES_FLOOR
-        )
-        | {"of": f"{first.rows:,} rows, {deliveries:,} deliveries in {first.took_s:.1f} s"},
-        _most("whole: the same file again", second.took_s, "s", AGAIN_FLOOR_S)
+        _least("whole: file to three destinations", deliveries / first_s, "deliveries/s", DELIVERIES_FLOOR)
+        | {"of": f"{first.rows:,} rows, {deliveries:,} deliveries in {first_s:.1f} s"},
+        _most("whole: the same file again", second_s, "s", AGAIN_FLOOR_S)
         | {"of": f"{second.rows:,} rows, {second.events} events"},
         _most("whole: peak memory of the router", memory_mb, "MB", MEMORY_FLOOR_MB),
     ]
+
+
+def _took_s(found: flow.Flow) -> float:
+    """From the beginning of the read to its end, or to the last delivery: by the router's own clock, so that
+    it does not matter when we looked.
+    """
+    assert found.read is not None
+    ends = [each["last_delivery_ms"] for each in found.destinations.values()] if found.events else []
+    return float(max([found.read["ended_ms"], *ends]) - found.read["started_ms"]) / 1000
 
 
 def _package(folder: Path) -> Path:
