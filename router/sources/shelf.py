@@ -69,6 +69,11 @@ class Shelf:
             for found in self._database.read(sql, values)
         ]
 
+    def held_hashes(self, entity: str, local_ids: Sequence[str]) -> dict[str, bytes]:
+        """What the last good read said of these rows; one that it did not have is not in it."""
+        ((found,),) = self.read("held_hashes", entity, json.dumps(local_ids))
+        return {local_id: bytes.fromhex(hash_) for local_id, hash_ in json.loads(found)}
+
     async def save(self, read: Read, *also: Write) -> None:
         """Keep how a read stands, together with other writes."""
         row = (

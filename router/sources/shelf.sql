@@ -103,9 +103,10 @@ INSERT INTO plan (entity, local_id, op, hash, school, msg_id, body) VALUES {rows
 -- add_loose
 INSERT INTO loose (entity, local_id, field, target_entities, target_id, required, line) VALUES {rows};
 
--- held_rows
-WITH wanted (entity, local_id) AS (VALUES {rows})
-SELECT h.local_id, h.hash FROM wanted w JOIN held h ON h.entity = w.entity AND h.local_id = w.local_id;
+-- held_hashes: of these ids of an entity (JSON), as one JSON value: fetched row by row, each row would let go
+-- of the interpreter and wait to get it back
+SELECT json_group_array(json_array(local_id, hex(hash))) FROM held
+WHERE entity = ?1 AND local_id IN (SELECT value FROM json_each(?2));
 
 -- any_held
 SELECT 1 FROM held LIMIT 1;

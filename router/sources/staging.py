@@ -211,8 +211,9 @@ class Staging:
     def _stage(self, table: str, each: Mapped, found: Sequence[Taken], entities: Sequence[Mapped]) -> None:
         entity, shelf, staged = each.rule.entity, self._shelf, self._rows
         self.staged.rows[entity] += sum(not taken.row.deleted for taken in found)
-        names = [(entity, taken.local_id) for taken in found]
-        before: dict[str, bytes] = {} if self._first else dict(shelf.read_rows("held_rows", names))
+        before: dict[str, bytes] = (
+            {} if self._first else shelf.held_hashes(entity, [taken.local_id for taken in found])
+        )
         missing = self._missing(each, found)
         for row, local_id, fields in found:
             school = _school(each.entity, fields)
