@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from bus.errors import Unavailable
 
-WRITER: Final = ("synchronous=FULL", "cache_size=-8000", "wal_autocheckpoint=4000")
-READER: Final = ("query_only=1", "cache_size=-4000")
+WRITER: Final = ("synchronous=FULL", "cache_size=-6000", "wal_autocheckpoint=4000")
+READER: Final = ("query_only=1", "cache_size=-2000")
 
 Rows = Sequence[tuple[Any, ...]]
 

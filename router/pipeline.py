@@ -31,7 +31,7 @@ from router.sources.shelf import Shelf
 from router.sources.staging import Mapped
 from router.store import QUERIES, Store
 
-RECORDS_AT_HAND: Final = 4_000
+RECORDS_AT_HAND: Final = 3_000
 LINKS_AT_HAND: Final = 20_000
 
 OpenDatabase = Callable[[Path, str], contextlib.AbstractAsyncContextManager[Database]]

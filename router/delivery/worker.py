@@ -26,7 +26,7 @@ from router.steps import to_end
 from router.store import Store
 
 CLAIM_MAX: Final = 1_000
-CLAIM_GATHERED_MAX: Final = 4_000
+CLAIM_GATHERED_MAX: Final = 3_000
 """More would cost memory, and the file that is written again each time costs less than that."""
 ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
