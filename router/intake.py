@@ -80,6 +80,7 @@ class Intake:
     def district(self, district: District) -> None:
         self._district = district
         self._references = {name: references(rule) for name, rule in district.entities.items()}
+        self._referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
     async def run(self) -> None:
         """Settle every event, for ever. Raises YellowbusError if there is another writer of CHANGES."""
@@ -166,7 +167,8 @@ class Intake:
         )
         self._records.put({record.key: record for record, _ in saved.values()})
         self._records.put({key: record for key, record in batch.seen.items() if key not in saved})
-        self._links.put(batch.new_links)
+        # Only what others refer to: every enrollment has a link, and nobody asks for it.
+        self._links.put({name: key for name, key in batch.new_links.items() if name[1] in self._referred})
         self.events += len(fresh)
         self._committed()
         told = letters.send(then)
