@@ -2,16 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 from click.testing import CliRunner
-from running import Place, flowed, lay_out, sampled, through, until
+from running import Place, flowed, lay_out, router_here, sampled, through, until
 
 from console.cli import main
 from console.client import client
-from router.daemon import Signals, serve_forever
 
 MAPPED = "        familyName: familyName\n"
 SHOUTED = "        familyName: familyName.upperAscii()\n"
@@ -25,23 +23,6 @@ ORG = """\
         parent: parent
 
 """
-
-
-@asynccontextmanager
-async def router(place: Place) -> AsyncIterator[None]:
-    """The daemon in this process, its bus without syncing, for speed."""
-    signals, ready = Signals(), asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(
-            serve_forever(
-                place.config, place.state, signals, synced=False, ready=lambda bus, pipeline: ready.set()
-            )
-        )
-        await ready.wait()
-        try:
-            yield
-        finally:
-            signals.stop.set()
 
 
 def edit(place: Place, old: str, new: str) -> None:
@@ -74,30 +55,30 @@ def shouted(place: Place) -> Callable[[], bool]:
 
 async def test_a_destination_under_a_new_name_gets_all_records_by_the_rules_of_now(tmp_path: Any) -> None:
     place = lay_out(tmp_path)
-    async with router(place):
+    async with router_here(place):
         await through(place, sampled(tmp_path, students=10))
     edit(place, MAPPED, SHOUTED)
 
-    async with router(place), client(place.where) as bus:
+    async with router_here(place), client(place.where) as bus:
         await flowed(bus, 0)
         assert not shouted(place)()  # what it has stays as it was, until its next change
     edit(place, "system: warehouse", "system: warehouse2")
-    async with router(place):
+    async with router_here(place):
         await until(shouted(place))
 
 
 async def test_records_of_a_new_entity_are_brought_by_a_rebuild(tmp_path: Any) -> None:
     place = lay_out(tmp_path)
     edit(place, ORG, "")
-    async with router(place):
+    async with router_here(place):
         await through(place, sampled(tmp_path, students=10))
     edit(place, "  entities:\n", f"  entities:\n{ORG}")
 
-    async with router(place), client(place.where) as bus:
+    async with router_here(place), client(place.where) as bus:
         await flowed(bus, 0)
         assert not has_orgs(place)
     output = await asyncio.to_thread(CliRunner().invoke, main, ["rebuild", *place.arguments])
 
     assert output.exit_code == 0 and " 0 deliveries are to do" not in output.output
-    async with router(place):
+    async with router_here(place):
         await until(lambda: has_orgs(place))

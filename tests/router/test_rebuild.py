@@ -16,6 +16,7 @@ from running import (
     drop,
     flowed,
     lay_out,
+    router_here,
     sampled,
     shared,
     streams,
@@ -31,7 +32,6 @@ from bus.port import Message
 from console.cli import main
 from console.client import client
 from router.config import load
-from router.daemon import Signals, serve_forever
 from router.database import Sqlite
 from router.rebuild import Gaps, Rebuild
 from router.store import QUERIES, Store
@@ -46,23 +46,6 @@ TABLES = {
     "outbox": "id",
     "position": "name, value",
 }
-
-
-@asynccontextmanager
-async def router(place: Place) -> AsyncIterator[None]:
-    """The daemon in this process, its bus without syncing, for speed."""
-    signals, ready = Signals(), asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(
-            serve_forever(
-                place.config, place.state, signals, synced=False, ready=lambda bus, pipeline: ready.set()
-            )
-        )
-        await ready.wait()
-        try:
-            yield
-        finally:
-            signals.stop.set()
 
 
 def rows_of(index: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -97,13 +80,13 @@ def test_records_links_and_ledger_are_the_same_and_nothing_is_sent(
     place, given = lay_out(tmp_path), packages(tmp_path)
 
     async def first_life() -> Any:
-        async with router(place):
+        async with router_here(place):
             for package in given:
                 await through(place, package)
             return await streams(place)
 
     async def next_life() -> Any:
-        async with router(place), client(place.where) as bus:
+        async with router_here(place), client(place.where) as bus:
             await through(place, given[-1])
             return await streams(place), await bus.ask("status")
 
@@ -132,7 +115,7 @@ def test_what_was_to_do_is_still_to_do(tmp_path: Path) -> None:
     (place.state / "assessment").rmdir()  # so it waits
 
     async def first_life() -> None:
-        async with router(place), client(place.where) as bus:
+        async with router_here(place), client(place.where) as bus:
             drop(place, package)
             async with asyncio.timeout(20):
                 while True:
@@ -141,7 +124,7 @@ def test_what_was_to_do_is_still_to_do(tmp_path: Path) -> None:
                         return
 
     async def next_life() -> Any:
-        async with router(place), client(place.where) as bus:
+        async with router_here(place), client(place.where) as bus:
             await flowed(bus, 0)
             return await streams(place)
 
@@ -161,7 +144,7 @@ def test_the_old_index_is_kept_and_a_router_that_runs_is_not_disturbed(tmp_path:
     place = lay_out(tmp_path)
 
     async def while_it_runs() -> Any:
-        async with router(place):
+        async with router_here(place):
             await through(place, sampled(tmp_path, students=10))
             return await asyncio.to_thread(CliRunner().invoke, main, ["rebuild", *place.arguments])
 
@@ -338,7 +321,7 @@ async def test_a_repeat_that_changed_nothing_is_seen_again(tmp_path: Path) -> No
     """What a system said last decides what is stale: it has to survive the loss of the index."""
     place = lay_out(tmp_path)
     package = sampled(tmp_path, students=10)
-    async with router(place):
+    async with router_here(place):
         await through(place, package)
     async with embedded(place.state / "nats", synced=False) as address, JetStream.connect(address) as bus:
         async for page in bus.read("EVENTS"):
@@ -350,7 +333,7 @@ async def test_a_repeat_that_changed_nothing_is_seen_again(tmp_path: Path) -> No
             ]
             await bus.publish("EVENTS", again[:20])
             break
-    async with router(place), client(place.where) as asking:
+    async with router_here(place), client(place.where) as asking:
         await flowed(asking, 0)
     lost = rows_of(place.state / "index.sqlite")
 
