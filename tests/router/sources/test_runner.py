@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from simulation.by_hand import empty_town, reading, records
-from simulation.exports import TWENTY, Rows, dies_at, give, last, news, students
+from simulation.exports import TWENTY, Rows, dies_at, give, last, news, remarks, students
 from simulation.invariants import broken
 from simulation.world import Town
 
@@ -104,3 +104,17 @@ def test_news_without_a_reason_to_wait_does_not_wait_any_more() -> None:
     waiting("c.zip", "")
 
     assert waiting == {"b.zip": "it still grows"}
+
+
+def test_an_export_from_before_the_last_good_read_is_refused_and_undoes_nothing(town: Town) -> None:
+    give(town, students(*TWENTY, grade="9"))
+    town.loop.pass_time(3600.0)
+    give(town, students(*TWENTY, grade="10"))
+    before = last(town)
+    old = reading(town, {"student": students(*TWENTY, grade="9")})
+    old.observed_s = old.at_s - 1800.0
+    assert town.live()
+
+    assert news(town, before) == []
+    assert {record.values["grade"] for record in records(town).values()} == {"10"}
+    assert "older than the last good read" in " ".join(remarks(town))
