@@ -5,13 +5,14 @@ It does not retry, schedule, log or remember what it delivered: the router does 
 Each call may be cancelled; a cancelled or crashed call may be made again.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from bus.errors import YellowbusError
 from bus.messages import Fields, Op, Outcome, Version
 
 
@@ -141,6 +142,58 @@ class Source(Protocol):
 
         The next one is asked for when the one before was accepted or refused. Raises Unavailable.
         """
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything. Twice is fine."""
+        ...
+
+
+class Said(NamedTuple):
+    """What a system says of its own accord happened to one record of a table: text by column, as in `Row`.
+
+    `id`: the sender's name of this news; the same id twice is the same news ('' : it gives none). `full`:
+    a column that is not there has no value; else it is as it was. `occurred_at_ms` None: it does not say.
+    """
+
+    id: str
+    table: str
+    values: dict[str, str]
+    deleted: bool = False
+    full: bool = False
+    occurred_at_ms: int | None = None
+
+
+class Unsound(YellowbusError):
+    """One of the things said cannot be taken, so none of them was: the sender has to mend it.
+
+    `index`: which of them, from 0. `field`: the field at fault. The text says why, without values.
+    """
+
+    def __init__(self, index: int, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.index = index
+        self.field = field
+        self.reason = reason
+
+
+Take = Callable[[Sequence[Said]], Awaitable[None]]
+"""Takes what a system says, all or nothing. On return it is on the bus for good.
+
+Raises Unsound, or Unavailable or StreamFull: nothing was taken, and the sender may say it again.
+"""
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A source that is not read: it speaks when it has news."""
+
+    async def check(self) -> None:
+        """Fail now, with a reason, rather than at the first news. Raises Unavailable or ConfigError."""
+        ...
+
+    async def listen(self, take: Take) -> None:
+        """Hear the system for ever, and hand what it says to `take`. Raises Unavailable."""
         ...
 
     async def close(self) -> None:
