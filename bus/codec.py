@@ -14,6 +14,8 @@ from bus.messages import (
     Alert,
     AuditRecord,
     Change,
+    Claim,
+    Conflict,
     Event,
     Op,
     Origin,
@@ -120,6 +122,8 @@ def encode_event(event: Event) -> bytes:
         entries["occurred_at_ms"] = event.occurred_at_ms
     if event.read:
         entries["read"] = event.read
+    if event.act:
+        entries["act"] = event.act
     if event.extra:
         entries.update(event.extra)
     return _pack(entries)
@@ -139,6 +143,7 @@ def _event(entries: dict[str, Any], traceparent: str) -> Event:
         _text(entries, "read") if "read" in entries else "",
         traceparent,
         {} if len(entries) <= 11 and entries.keys() <= _EVENT_NAMES else _unknown(entries, _EVENT_NAMES),
+        dict(entries["act"]) if "act" in entries else {},
     )
 
 
@@ -181,7 +186,7 @@ def encode_change(change: Change) -> bytes:
         "values": record.values,
         "origins": [(*origin, names) for origin, names in origins.values()],
         "links": record.links,
-        "seen": {system: tuple(seen) for system, seen in record.seen.items()},
+        "seen": _seen_entries(record.seen, tuple(record.values)),
         "changed": record.changed,
         "event_seq": record.event_seq,
         "event_id": change.event_id,
@@ -191,9 +196,35 @@ def encode_change(change: Change) -> bytes:
         "decided_at_ms": change.decided_at_ms,
         "observed_at_ms": change.observed_at_ms,
     }
+    if record.asked:
+        entries["asked"] = record.asked
+    if record.turns:
+        entries["turns"] = record.turns
+    if record.aliases:
+        entries["aliases"] = record.aliases
+    if change.conflicts:
+        entries["conflicts"] = [tuple(conflict) for conflict in change.conflicts]
     if record.extra:
         entries.update(record.extra)
     return _pack(entries)
+
+
+def _seen_entries(seen: Mapping[str, Seen], names: tuple[str, ...]) -> dict[str, tuple[object, ...]]:
+    """Short: most systems speak of all of a record's fields, and say what it has."""
+    return {
+        system: (each.at_ms, None if each.names == names else each.names)
+        + (tuple(each[2:]) if each.said or each.times or each.since or each.claims else ())
+        for system, each in seen.items()
+    }
+
+
+def _seen(entries: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Seen]:
+    found = {}
+    for system, (at_ms, spoken, *rest) in entries.items():
+        said, times, since, claims = rest or ({}, {}, {}, {})
+        open_claims = {name: Claim(*claim) for name, claim in claims.items()} if claims else {}
+        found[system] = Seen(at_ms, names if spoken is None else spoken, said, times, since, open_claims)
+    return found
 
 
 def _record(entries: dict[str, Any], seq: int) -> Record:
@@ -202,6 +233,7 @@ def _record(entries: dict[str, Any], seq: int) -> Record:
         origin = Origin(*parts)
         for name in names:
             origins[name] = origin
+    values = _values(entries["values"])
     return Record(
         _text(entries, "key"),
         _text(entries, "entity"),
@@ -210,11 +242,14 @@ def _record(entries: dict[str, Any], seq: int) -> Record:
         _truth(entries, "deleted"),
         tuple(entries["changed"]),
         _integer(entries, "event_seq"),
-        _values(entries["values"]),
+        values,
         origins,
         dict(entries["links"]),
-        {system: Seen(*seen) for system, seen in entries["seen"].items()},
+        _seen(entries["seen"], tuple(values)),
         _unknown(entries, _CHANGE_NAMES) if len(entries) > 18 else {},
+        dict(entries["asked"]) if "asked" in entries else {},
+        dict(entries["turns"]) if "turns" in entries else {},
+        dict(entries["aliases"]) if "aliases" in entries else {},
     )
 
 
@@ -238,20 +273,39 @@ def decode_change(body: bytes, seq: int, traceparent: str = "") -> Change:
             _integer(entries, "decided_at_ms"),
             _integer(entries, "observed_at_ms"),
             traceparent,
+            tuple([Conflict(*each) for each in entries["conflicts"]]) if "conflicts" in entries else (),
+        ),
+    )
+
+
+def encode_conflict(conflict: Conflict, act: Mapping[str, object]) -> bytes:
+    """A conflict as it stands on AUDIT, and in the index: the one kind of record there that holds values.
+
+    `act`: how it was settled later, by whom and why; empty until then.
+    """
+    return _pack({"v": SCHEMA, **conflict._asdict(), **({"act": act} if act else {})})
+
+
+def decode_conflict(body: bytes) -> tuple[Conflict, Mapping[str, Any]]:
+    """The inverse of `encode_conflict`. Raises Garbage."""
+    return _decoded(
+        "conflict",
+        body,
+        lambda entries: (
+            Conflict(**{name: entries[name] for name in Conflict._fields}),
+            dict(entries.get("act", {})),
         ),
     )
 
 
 def encode_seen(seen: Mapping[str, Seen]) -> bytes:
     """What systems last said, for the index: it moves without a change too."""
-    return _pack({"v": SCHEMA, "seen": {system: tuple(entry) for system, entry in seen.items()}})
+    return _pack({"v": SCHEMA, "seen": _seen_entries(seen, ())})
 
 
 def decode_seen(body: bytes) -> dict[str, Seen]:
     """The inverse of `encode_seen`. Raises Garbage."""
-    return _decoded(
-        "seen", body, lambda entries: {system: Seen(*entry) for system, entry in entries["seen"].items()}
-    )
+    return _decoded("seen", body, lambda entries: _seen(entries["seen"], ()))
 
 
 # -- audit, alerts ----------------------------------------------------------------------------------------

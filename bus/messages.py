@@ -20,6 +20,12 @@ class Op(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    # of events only: a date has come, and what a person decides
+    DATE = "date"
+    PICK = "pick"
+    LINK = "link"
+    UNLINK = "unlink"
+    DISMISS = "dismiss"
 
 
 class Outcome(StrEnum):
@@ -74,7 +80,8 @@ class Event(NamedTuple):
 
     `id` is the Nats-Msg-Id. `full` says that `fields` is all the system maps, so that a field which is
     absent has no value there. `observed_at_ms`: when the system's state was read. `read` names the read
-    that it came with. `extra` holds map entries of a newer schema, kept as they came.
+    that it came with. `act`: of a person's decision who, why and what it is about. `extra` holds map entries
+    of a newer schema, kept as they came.
     """
 
     id: str
@@ -89,22 +96,69 @@ class Event(NamedTuple):
     read: str = ""
     traceparent: str = ""
     extra: Mapping[str, object] = {}
+    act: Mapping[str, object] = {}
 
 
 class Origin(NamedTuple):
-    """Why a field has its value: who said it, in which event (EVENTS sequence), when, by which rule."""
+    """Why a field has its value: who said it, in which event (EVENTS sequence), when, by which rule, and in
+    which rev of the record it came.
+    """
 
     system: str
     event_seq: int
     at_ms: int
     rule: str
+    rev: int = 0
+
+
+EXISTENCE = ""
+"""In place of a field's name: that the record exists."""
+
+
+class Claim(NamedTuple):
+    """A claim that does not stand and is open: the event that made it, and when it was observed."""
+
+    event_seq: int
+    at_ms: int
 
 
 class Seen(NamedTuple):
-    """What a system last said about a record: when, and the claims of its that do not stand."""
+    """What a system last said about a record, field by field: the base of the three-way merge.
+
+    `at_ms`: when it last spoke of all `names`; of those in `times` it spoke later. `said`: what it said
+    where that is not the record's value. `since`: when what it says of a field last changed (else: when it
+    first spoke of it, `since[EXISTENCE]`). `claims`: those of `said` that were refused and are open.
+    """
 
     at_ms: int
-    refused: Fields
+    names: tuple[str, ...] = ()
+    said: Mapping[str, Value] = {}
+    times: Mapping[str, int] = {}
+    since: Mapping[str, int] = {}
+    claims: Mapping[str, Claim] = {}
+
+
+class Conflict(NamedTuple):
+    """Two systems changed the same fields since they last agreed. Holds values: it goes nowhere but to its
+    own audit subject and the index.
+
+    `values`, `system`, `event_seq`, `at_ms` are one side's, `other...` the side's whose value stood.
+    `rule` decided (owner, priority, latest, ask, invariant, existence, bouncing); `winner` '' : a person is
+    asked.
+    """
+
+    key: str
+    fields: tuple[str, ...]
+    system: str
+    values: tuple[Value, ...]
+    event_seq: int
+    at_ms: int
+    other: str
+    other_values: tuple[Value, ...]
+    other_seq: int
+    other_ms: int
+    rule: str
+    winner: str
 
 
 class Version(NamedTuple):
@@ -124,7 +178,9 @@ class Record(NamedTuple):
 
     `rev` counts its changes from 1; `seq` is the CHANGES sequence of the newest. `links` maps a system to
     its local_id. A deleted record is a tombstone: values and links stay. `changed` and `event_seq` are of its
-    newest change: the fields that got another value, and the EVENTS sequence of what made it.
+    newest change: the fields that got another value, and the EVENTS sequence of what made it. `asked`: fields
+    that wait for a person's pick, with the systems that disagree. `turns`: fields that went from one system's
+    value to another's, how often within the hour that began when. `aliases`: further local_ids in a system.
     """
 
     key: str
@@ -139,6 +195,9 @@ class Record(NamedTuple):
     links: dict[str, str]
     seen: dict[str, Seen]
     extra: Mapping[str, object] = {}
+    asked: Mapping[str, tuple[str, ...]] = {}
+    turns: Mapping[str, tuple[int, int]] = {}
+    aliases: Mapping[str, tuple[str, ...]] = {}
 
 
 class Change(NamedTuple):
@@ -153,6 +212,7 @@ class Change(NamedTuple):
     decided_at_ms: int
     observed_at_ms: int
     traceparent: str = ""
+    conflicts: tuple[Conflict, ...] = ()
 
 
 class AuditRecord(NamedTuple):
@@ -161,7 +221,8 @@ class AuditRecord(NamedTuple):
     `id` is deterministic: a reader that sees an id twice counts it once. A delivery's record settles the
     revs `rev_from`..`rev`: the newest by its outcome, those before it as superseded. `hash` is the content
     hash of what the destination now holds (keyed, so that it tells nothing). `seq`: the EVENTS sequence for
-    an event, the CHANGES sequence for a delivery.
+    an event, the CHANGES sequence for a delivery. `by_field`: the outcomes of an event's fields that are not
+    unchanged.
     """
 
     id: str
@@ -188,6 +249,7 @@ class AuditRecord(NamedTuple):
     read: str = ""
     who: str = ""
     traceparent: str = ""
+    by_field: tuple[tuple[str, str], ...] = ()
 
     @property
     def system(self) -> str:

@@ -1,20 +1,28 @@
-"""One event and one record in, one decision out.
+"""One event and one record in, one decision out: what is true after it.
 
-Until two-way merging comes (issue B), authority is all: the owner's value stands, a claim of any other
-system is refused and kept in what that system was seen to say.
+Existence is merged like a field, with its own owner: removal and return, a deletion against an edit. The
+fields are in `router.core.fields`.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from bus.messages import Event, Op, Origin, Outcome, Record, Seen, Value
+from bus.messages import EXISTENCE, Claim, Conflict, Event, Op, Origin, Outcome, Record, Seen, Value
+from router.core.authority import owners_at
+from router.core.fields import NOTHING_TOLD, Draft, Merged, Told
+from router.core.held import pending
 from router.core.rules import EntityRule
+
+_WORST: Final = (Outcome.CONFLICT, Outcome.REFUSED, Outcome.HELD, Outcome.STALE, Outcome.ACCEPTED)
 
 
 class Decision(NamedTuple):
     """What an event comes to. `record` is the record after it, changed or not (None: there is none).
 
-    `makes_change`: the record is another one now, with the next rev, and everybody has to know. `reason` is
-    for the audit: names only.
+    `makes_change`: the record is another one now, with the next rev, and everybody has to know. `by_field`:
+    the outcomes of the fields that are not unchanged. `owed`: the system that spoke has something else, and
+    is to be corrected. `contact`: fields that differ at the first contact. `reason` is for the audit: names
+    only.
     """
 
     outcome: Outcome
@@ -24,134 +32,308 @@ class Decision(NamedTuple):
     changed: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     reason: str = ""
+    by_field: Mapping[str, Outcome] = {}
+    conflicts: tuple[Conflict, ...] = ()
+    contact: tuple[str, ...] = ()
+    owed: bool = False
 
 
-def merge(record: Record | None, event: Event, key: str, rules: EntityRule, event_seq: int) -> Decision:
+def merge(
+    record: Record | None,
+    event: Event,
+    key: str,
+    rules: EntityRule,
+    event_seq: int,
+    told: Told = NOTHING_TOLD,
+) -> Decision:
     """Decide what becomes of a record (None: not there yet) after one event.
 
-    The owner of a field decides its value; the owner of existence creates, deletes and revives. A claim by
-    another system is refused. A field that the rules do not know is refused. News that is strictly older
-    than what the system said before is stale.
+    A system that alone has changed a field since it last agreed with the record is heard if it has authority,
+    else refused; where another has changed it too it is a conflict, and the owner rule decides. News that is
+    strictly older than what the system said before is stale.
 
     >>> from router.core.rules import FieldRule, Type
+    >>> name = FieldRule(name="name", type=Type.TEXT, owner="sis")
     >>> email = FieldRule(name="email", type=Type.TEXT, owner="idp")
-    >>> rules = EntityRule(name="student", owner="sis", fields={"email": email})
-    >>> event = Event("1", "sis", "student", Op.CREATE, "7", {"email": "x"}, True, 0)
-    >>> merge(None, event, "student/7", rules, 1).refused
-    ('email',)
+    >>> rules = EntityRule(name="student", owner="sis", fields={"name": name, "email": email})
+    >>> event = Event("1", "sis", "student", Op.CREATE, "7", {"name": "Ada", "email": "x"}, True, 0)
+    >>> decision = merge(None, event, "student/7", rules, 1)
+    >>> decision.changed, decision.contact
+    (('name',), ('email',))
     """
-    system = event.system
-    before = record.seen.get(system) if record else None
-    if before and before.at_ms > event.observed_at_ms:
-        return Decision(Outcome.STALE, record, False, event.op, reason="older than what it said before")
     if event.op is Op.DELETE:
-        return _removed(record, event, rules, event_seq)
+        return _removed(record, event, rules, event_seq, told)
     if record is None or record.deleted:
-        return _appeared(record, event, key, rules, event_seq)
-    return _edited(record, event, rules, event_seq)
+        return _appeared(record, event, key, rules, event_seq, told)
+    return _edited(record, event, rules, event_seq, told)
 
 
-def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: int) -> Decision:
-    if record is None:
-        return Decision(Outcome.UNCHANGED, None, False, Op.DELETE, reason="there is no such record")
-    if record.deleted:
-        return Decision(Outcome.UNCHANGED, _saw(record, event, {}), False, Op.DELETE)
-    if event.system != rules.owner:
-        reason = f"existence belongs to {rules.owner}"
-        return Decision(Outcome.REFUSED, _saw(record, event, {}), False, Op.DELETE, reason=reason)
-    gone = record._replace(
+# -- edits
+
+
+def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int, told: Told) -> Decision:
+    system, values = event.system, record.values
+    linked = record.links.get(system) == event.local_id or event.local_id in record.aliases.get(system, ())
+    before = record.seen.get(system)
+    if before is not None and linked and _repeats(before, event, values):
+        if before.at_ms != event.observed_at_ms:
+            seen = {**record.seen, system: before._replace(at_ms=event.observed_at_ms)}
+            record = record._replace(seen=seen)
+        return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE)
+    merged = Draft(record, event, rules, event_seq, told, record.key).merge()
+    asked = merged.asked != record.asked
+    if not merged.changed and linked and not asked:
+        after = record._replace(seen=merged.seen, turns=merged.turns)
+        return _decided(merged, after, False, Op.UPDATE, rules)
+    after = record._replace(
         rev=record.rev + 1,
-        deleted=True,
-        changed=(),
+        changed=merged.changed,
         event_seq=event_seq,
-        seen={**record.seen, event.system: Seen(event.observed_at_ms, {})},
+        values=merged.values,
+        origins=merged.origins,
+        links=record.links if linked else {**record.links, system: event.local_id},
+        seen=merged.seen,
+        asked={name: each for name, each in merged.asked.items() if name not in merged.changed},
+        turns=merged.turns,
     )
-    return Decision(Outcome.ACCEPTED, gone, True, Op.DELETE)
+    return _decided(merged, after, True, Op.UPDATE, rules)
+
+
+def _repeats(before: Seen, event: Event, values: Mapping[str, Value]) -> bool:
+    """The usual event: the system says all that it said before, and the record has it."""
+    if before.said or before.times or before.at_ms > event.observed_at_ms:
+        return False
+    if not event.full or before.names != tuple(event.fields):
+        return False
+    return all([values.get(name) == value for name, value in event.fields.items()])
+
+
+def _decided(merged: Merged, after: Record, makes_change: bool, op: Op, rules: EntityRule) -> Decision:
+    outcomes = merged.by_field
+    if makes_change and not outcomes:
+        outcome = Outcome.ACCEPTED  # a link, if nothing else
+    else:
+        outcome = next((each for each in _WORST if each in outcomes.values()), Outcome.UNCHANGED)
+    refused = tuple([name for name, each in outcomes.items() if each is Outcome.REFUSED])
+    return Decision(
+        outcome,
+        after,
+        makes_change,
+        op,
+        merged.changed,
+        refused,
+        _why(merged, refused, rules),
+        outcomes,
+        merged.conflicts,
+        merged.contact,
+        merged.owed,
+    )
+
+
+def _why(merged: Merged, refused: tuple[str, ...], rules: EntityRule) -> str:
+    reasons = []
+    if refused:
+        owners = {_owner_of(rules, name) for name in refused}
+        reasons.append(f"belongs to {', '.join(sorted(owners))}")
+    for conflict in merged.conflicts:
+        stood = f"{conflict.winner}'s value stands" if conflict.winner else "a person is asked"
+        reasons.append(f"{', '.join(conflict.fields)}: {conflict.rule}: {stood}")
+    if merged.contact:
+        reasons.append(f"first contact, differs in {', '.join(merged.contact)}")
+    return "; ".join(reasons)
+
+
+def _owner_of(rules: EntityRule, name: str) -> str:
+    rule = rules.fields.get(name)
+    if rule is None:
+        return "nobody"
+    if rule.owner:
+        return rule.owner
+    return " or ".join(dict.fromkeys(s for period in rule.owners for s in period.systems)) or "nobody"
+
+
+# -- existence
 
 
 def _appeared(
-    tombstone: Record | None, event: Event, key: str, rules: EntityRule, event_seq: int
+    tombstone: Record | None, event: Event, key: str, rules: EntityRule, event_seq: int, told: Told
 ) -> Decision:
-    if event.system != rules.owner:
-        reason = f"existence belongs to {rules.owner}"
-        if tombstone is not None:
-            tombstone = _saw(tombstone, event, {})
+    system = event.system
+    before = tombstone.seen.get(system) if tombstone else None
+    if before is not None and before.at_ms > event.observed_at_ms:
+        return Decision(Outcome.STALE, tombstone, False, event.op, reason="older than what it said before")
+    if system not in owners_at(rules, event.observed_at_ms, told.spans):
+        return _not_theirs(tombstone, event, rules, event_seq)
+    if tombstone is not None and not event.full and event.op is not Op.CREATE:
+        reason = "it is deleted: only a full event of the owner brings it back"
         return Decision(Outcome.REFUSED, tombstone, False, event.op, reason=reason)
     empty = tombstone or Record(key, rules.name, 0, 0, True, (), 0, {}, {}, {}, {})
-    values, origins, changed, refused = _fields(empty, event, rules, event_seq)
+    if tombstone is None and not rules.invariants:
+        merged = _first(empty, event, rules, event_seq, told)
+    else:
+        merged = Draft(empty, event, rules, event_seq, told, empty.key).merge()
     record = Record(
         empty.key,
         empty.entity,
         empty.rev + 1,
         empty.seq,
         False,
-        changed,
+        merged.changed,
         event_seq,
-        values,
-        origins,
-        {**empty.links, event.system: event.local_id},
-        {**empty.seen, event.system: Seen(event.observed_at_ms, refused)},
+        merged.values,
+        {name: origin for name, origin in merged.origins.items() if name != EXISTENCE},
+        {**empty.links, system: event.local_id},
+        merged.seen,
         empty.extra,
+        aliases=empty.aliases,
     )
-    outcome = Outcome.REFUSED if refused else Outcome.ACCEPTED
-    return Decision(outcome, record, True, Op.CREATE, changed, tuple(refused), _why(refused, rules))
+    return _decided(merged, record, True, Op.CREATE, rules)
 
 
-def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int) -> Decision:
-    values, origins, changed, refused = _fields(record, event, rules, event_seq)
-    linked = record.links.get(event.system) == event.local_id
-    if not changed and linked:
-        outcome = Outcome.REFUSED if refused else Outcome.UNCHANGED
-        return Decision(
-            outcome, _saw(record, event, refused), False, Op.UPDATE, (), tuple(refused), _why(refused, rules)
-        )
-    after = record._replace(
-        rev=record.rev + 1,
-        changed=changed,
-        event_seq=event_seq,
-        values=values,
-        origins=origins,
-        links=record.links if linked else {**record.links, event.system: event.local_id},
-        seen={**record.seen, event.system: Seen(event.observed_at_ms, refused)},
-    )
-    outcome = Outcome.REFUSED if refused else Outcome.ACCEPTED
-    return Decision(outcome, after, True, Op.UPDATE, changed, tuple(refused), _why(refused, rules))
-
-
-def _fields(
-    record: Record, event: Event, rules: EntityRule, event_seq: int
-) -> tuple[dict[str, Value], dict[str, Origin], tuple[str, ...], dict[str, Value]]:
-    """(values, origins, names that changed, claims refused) after the fields of an event."""
-    system, fields = event.system, rules.fields
-    old = record.values
-    accepted: dict[str, Value] = {}
-    refused: dict[str, Value] = {}
+def _first(empty: Record, event: Event, rules: EntityRule, event_seq: int, told: Told) -> Merged:
+    """The fields of a record that was not there: what its system has no authority over is only noted."""
+    system, at_ms = event.system, event.observed_at_ms
+    values: dict[str, Value] = {}
+    said: dict[str, Value] = {}
+    refused: dict[str, Outcome] = {}
     for name, value in event.fields.items():
-        before = old.get(name)
-        if value == before and (value is not None or name in old):
-            continue
-        rule = fields.get(name)
-        if rule is not None and rule.owner == system:
-            accepted[name] = value
-        elif value != before:
-            refused[name] = value
-    if not accepted:
-        return old, record.origins, (), refused
-    origin = Origin(system, event_seq, event.observed_at_ms, "owner")
-    return (
-        {**old, **accepted},
-        {**record.origins, **dict.fromkeys(accepted, origin)},
-        tuple(accepted),
-        refused,
+        rule = rules.fields.get(name)
+        if rule is None:
+            refused[name] = Outcome.REFUSED
+        elif rule.owner == system or (not rule.owner and system in owners_at(rule, at_ms, told.spans)):
+            values[name] = value
+        elif value is not None:
+            said[name] = value
+    origins = dict.fromkeys(values, Origin(system, event_seq, at_ms, "owner", 1))
+    since = {EXISTENCE: at_ms} if system in rules.two_way else {}
+    seen = {system: Seen(at_ms, tuple(event.fields), said, {}, since)}
+    owed = bool(said) and system in rules.two_way
+    by_field = refused if refused else {}
+    return Merged(values, origins, seen, tuple(values), by_field, (), tuple(said), {}, {}, owed)
+
+
+def _not_theirs(tombstone: Record | None, event: Event, rules: EntityRule, event_seq: int) -> Decision:
+    """A record that its owner does not have: somebody else speaks of it."""
+    reason = f"existence belongs to {_existence_owner(rules)}"
+    if tombstone is None:
+        return Decision(Outcome.REFUSED, None, False, event.op, reason=reason)
+    before = tombstone.seen.get(event.system)
+    edits = _edits(tombstone, before, event)
+    said = {n: v for n, v in event.fields.items() if v != tombstone.values.get(n)}
+    seen = Seen(event.observed_at_ms, tuple(event.fields), said)
+    after = tombstone._replace(seen={**tombstone.seen, event.system: seen})
+    owed = event.system in rules.two_way
+    if before is None or not edits:  # it does not know yet that the record has gone
+        return Decision(Outcome.UNCHANGED, after, False, event.op, reason="deleted", owed=owed)
+    gone = tombstone.origins.get(EXISTENCE, Origin(_existence_owner(rules), tombstone.event_seq, 0, "owner"))
+    conflict = Conflict(
+        tombstone.key,
+        (EXISTENCE, *edits),
+        event.system,
+        (True, *[event.fields[name] for name in edits]),
+        event_seq,
+        event.observed_at_ms,
+        gone.system,
+        (False, *[tombstone.values.get(name) for name in edits]),
+        gone.event_seq,
+        gone.at_ms,
+        "existence",
+        gone.system,
+    )
+    return Decision(
+        Outcome.CONFLICT,
+        after,
+        False,
+        event.op,
+        reason=f"{', '.join(edits)}: edited, and {gone.system} has deleted the record: it stays deleted",
+        by_field=dict.fromkeys(edits, Outcome.CONFLICT),
+        conflicts=(conflict,),
+        owed=owed,
     )
 
 
-def _saw(record: Record, event: Event, refused: dict[str, Value]) -> Record:
-    return record._replace(seen={**record.seen, event.system: Seen(event.observed_at_ms, refused)})
+def _edits(record: Record, before: Seen | None, event: Event) -> tuple[str, ...]:
+    """The fields in which a system says something else than it said before."""
+    if before is None:
+        return ()
+    return tuple(
+        name
+        for name, value in event.fields.items()
+        if name in before.names and value != before.said.get(name, record.values.get(name))
+    )
 
 
-def _why(refused: dict[str, Value], rules: EntityRule) -> str:
-    if not refused:
-        return ""
-    owners = {rules.fields[name].owner if name in rules.fields else "nobody" for name in refused}
-    return f"belongs to {', '.join(sorted(owners))}"
+def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: int, told: Told) -> Decision:
+    if record is None:
+        return Decision(Outcome.UNCHANGED, None, False, Op.DELETE, reason="there is no such record")
+    system, at_ms = event.system, event.observed_at_ms
+    before = record.seen.get(system)
+    if before is not None and max(before.at_ms, *before.times.values(), 0) > at_ms:
+        return Decision(Outcome.STALE, record, False, Op.DELETE, reason="older than what it said before")
+    if record.deleted:
+        after = record._replace(seen={**record.seen, system: Seen(at_ms)})
+        return Decision(Outcome.UNCHANGED, after, False, Op.DELETE)
+    if system not in owners_at(rules, at_ms, told.spans):
+        seen = Seen(at_ms, said={EXISTENCE: False}, claims={EXISTENCE: Claim(event_seq, at_ms)})
+        after = record._replace(seen={**record.seen, system: seen})
+        reason = f"existence belongs to {_existence_owner(rules)}"
+        owed = system in rules.two_way
+        return Decision(Outcome.REFUSED, after, False, Op.DELETE, reason=reason, owed=owed)
+    edits = _edits_since(record, before, system, told)
+    gone = record._replace(
+        rev=record.rev + 1,
+        deleted=True,
+        changed=(),
+        event_seq=event_seq,
+        origins={**record.origins, EXISTENCE: Origin(system, event_seq, at_ms, "owner", record.rev + 1)},
+        seen={**record.seen, system: Seen(at_ms)},
+        asked={},
+        turns={},
+    )
+    if not edits:
+        return Decision(Outcome.ACCEPTED, gone, True, Op.DELETE)
+    newest = max((record.origins[name] for name in edits), key=lambda origin: origin.event_seq)
+    conflict = Conflict(
+        record.key,
+        (EXISTENCE, *edits),
+        system,
+        (False, *[None for _ in edits]),
+        event_seq,
+        at_ms,
+        newest.system,
+        (True, *[record.values.get(name) for name in edits]),
+        newest.event_seq,
+        newest.at_ms,
+        "existence",
+        system,
+    )
+    reason = f"{', '.join(edits)}: changed by {newest.system}, and {system} deletes the record: it is deleted"
+    return Decision(
+        Outcome.CONFLICT,
+        gone,
+        True,
+        Op.DELETE,
+        reason=reason,
+        by_field=dict.fromkeys(edits, Outcome.CONFLICT),
+        conflicts=(conflict,),
+    )
+
+
+def _edits_since(record: Record, before: Seen | None, system: str, told: Told) -> tuple[str, ...]:
+    """The fields that others changed and of which this system has not heard: a deletion meets an edit."""
+    if before is None:
+        return ()
+    return tuple(
+        name
+        for name in before.said
+        if name in record.origins
+        and record.origins[name].system != system
+        and record.origins[name].at_ms > before.at_ms
+        and not pending(told.given, before, name)
+    )
+
+
+def _existence_owner(rules: EntityRule) -> str:
+    if rules.owner:
+        return rules.owner
+    return " or ".join(dict.fromkeys(s for period in rules.owners for s in period.systems)) or "nobody"

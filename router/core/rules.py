@@ -3,10 +3,12 @@
 `router.config` makes them from the YAML files; nothing else does. A `None` program means "always".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from bus.messages import Value
 
 
 class Type(StrEnum):
@@ -23,6 +25,10 @@ class Type(StrEnum):
     REFERENCES = "references"
 
 
+Normal = Callable[[Value], Value]
+"""From a value to how a system writes it."""
+
+
 class Program(Protocol):
     """A compiled CEL expression. `variables`: the names that it reads, all that `execute` needs."""
 
@@ -33,10 +39,25 @@ class Program(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldRule:
-    """One field of an entity. `owner` is the system with authority over it ('' : nobody, it never moves).
+class Period:
+    """Who has authority for a time, in order of priority: [from_ms, until_ms) (None: open), or while the
+    spans of the record that the path `during` names (`class.terms`) last.
+    """
 
-    `to`: the entities that a reference may name. `required`: a record without it is invalid.
+    systems: tuple[str, ...]
+    from_ms: int | None = None
+    until_ms: int | None = None
+    during: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRule:
+    """One field of an entity. `owner` is the system with authority over it ('' : see `owners`).
+
+    `owners`: where it is several, or changes with time: the first period that holds decides; none: nobody,
+    it does not move. `ties` between several: priority, latest or ask. `to`: the entities that a reference
+    may name. `required`: a record without it is invalid. `group`: the fields that move together with it.
+    `is_set`: a list whose order says nothing. `search`: people may find records by it.
     """
 
     name: str
@@ -45,6 +66,19 @@ class FieldRule:
     class_: str = "education"
     to: tuple[str, ...] = ()
     required: bool = False
+    owners: tuple[Period, ...] = ()
+    ties: str = "priority"
+    group: tuple[str, ...] = ()
+    is_set: bool = False
+    search: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invariant:
+    """What must hold in every record after a merge. `text` is the expression as written."""
+
+    text: str
+    program: Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +86,26 @@ class EntityRule:
     """One kind of thing. `owner` is the system with authority over existence.
 
     `partition`: the reference field that names a record's school, by which guards count (its first, if it
-    holds several).
+    holds several). `owners` and `ties`: of existence, as of a field. `match`: the fields by which a record of
+    another system is recognised, one rule after the other. `identity`: fields that name a membership without
+    an id of its own. `normal`: by system, how it writes a field (lower case, say): the form in which its
+    claims are compared. `two_way`: the systems that both tell and are told of it. `lags_s`: those that take
+    up what they are told late, in seconds. `leaves`: those whose refused writes are left alone.
     """
 
     name: str
     owner: str
     fields: Mapping[str, FieldRule]
     partition: str = ""
+    owners: tuple[Period, ...] = ()
+    ties: str = "priority"
+    invariants: tuple[Invariant, ...] = ()
+    match: tuple[tuple[str, ...], ...] = ()
+    identity: tuple[str, ...] = ()
+    normal: Mapping[str, Mapping[str, Normal]] = field(default_factory=dict)
+    two_way: frozenset[str] = frozenset()
+    lags_s: Mapping[str, float] = field(default_factory=dict)
+    leaves: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

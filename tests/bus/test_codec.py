@@ -14,6 +14,8 @@ from bus.messages import (
     Alert,
     AuditRecord,
     Change,
+    Claim,
+    Conflict,
     Event,
     Op,
     Origin,
@@ -47,30 +49,39 @@ extras = st.dictionaries(texts.map("newer ".__add__), plain, max_size=3)
 
 events = st.builds(
     Event, texts, texts, texts, st.sampled_from(Op), texts, fields, st.booleans(), times,
-    st.none() | times, texts, st.just(""), extras,
+    st.none() | times, texts, st.just(""), extras, st.dictionaries(texts, texts, max_size=2),
 )  # fmt: skip
-origins = st.builds(Origin, texts, times, times, texts)
-seen = st.dictionaries(texts, st.builds(Seen, times, fields), max_size=3)
+origins = st.builds(Origin, texts, times, times, texts, times)
 names = st.lists(texts, max_size=4).map(tuple)
+since = st.dictionaries(texts, times, max_size=2)
+claims = st.dictionaries(texts, st.builds(Claim, times, times), max_size=2)
+seen = st.dictionaries(texts, st.builds(Seen, times, names, fields, since, since, claims), max_size=3)
 records = st.builds(
     Record, texts, texts, times, st.just(7), st.booleans(), names, times, fields,
     st.dictionaries(texts, origins, max_size=4), st.dictionaries(texts, texts, max_size=3), seen, extras,
+    st.dictionaries(texts, names, max_size=2), st.dictionaries(texts, st.tuples(times, times), max_size=2),
+    st.dictionaries(texts, names, max_size=2),
 )  # fmt: skip
+tuples = st.lists(fields.map(lambda each: next(iter(each.values()), None)), max_size=3).map(tuple)
+conflicts = st.builds(
+    Conflict, texts, names, texts, tuples, times, times, texts, tuples, times, times, texts, texts
+)
 changes = st.builds(
     Change, records, st.sampled_from(Op), texts, texts, st.sampled_from(Outcome), names, times, times,
-    st.just(""),
+    st.just(""), st.lists(conflicts, max_size=2).map(tuple),
 )  # fmt: skip
 audits = st.builds(
     AuditRecord, texts.map("id".__add__), st.sampled_from(Step), st.sampled_from(Outcome), times,
     texts, texts, texts, texts, texts, texts, names, texts,
-    times, times, times, times, times, times, texts, times, texts, texts, texts,
+    times, times, times, times, times, times, texts, times, texts, texts, texts, texts,
+    st.lists(st.tuples(texts, texts), max_size=2).map(tuple),
 )  # fmt: skip
 alerts = st.builds(Alert, texts, texts, st.sampled_from(Severity), texts, times, texts, texts)
 
 EVENT = Event("id", "sis", "student", Op.UPDATE, "7", {"name": "Ada"}, True, 5, 4, "3")
 RECORD = Record(
     "student/7", "student", 2, 7, False, ("name",), 9, {"name": "Ada"},
-    {"name": Origin("sis", 9, 5, "owner")}, {"sis": "7"}, {"sis": Seen(5, {})},
+    {"name": Origin("sis", 9, 5, "owner")}, {"sis": "7"}, {"sis": Seen(5, ("name",))},
 )  # fmt: skip
 CHANGE = Change(RECORD, Op.UPDATE, "id", "sis", Outcome.ACCEPTED, (), 6, 5)
 AUDIT = AuditRecord("id", Step.EVENT, Outcome.ACCEPTED, 6, source="sis", fields=("name",), seq=9)

@@ -106,15 +106,31 @@ def test_a_removal_and_a_return_keep_the_key(town: Town) -> None:
     ]
 
 
-def test_a_claim_of_another_system_is_refused_and_remembered(town: Town) -> None:
+def test_what_another_than_the_owner_says_of_a_new_record_is_noted(town: Town) -> None:
     town.loop.pass_time(60)
     say(town, event("1", name="Ada", badge="7"))
 
     assert town.live()
-    assert told(town, "event/1").outcome is Outcome.REFUSED
-    assert told(town, "event/1").fields == ("name", "badge")
+    assert told(town, "event/1").outcome is Outcome.ACCEPTED
+    assert "first contact, differs in badge" in told(town, "event/1").reason
     assert "badge" not in records(town)["student/1"].values
-    assert records(town)["student/1"].seen["sis"].refused == {"badge": "7"}
+    assert records(town)["student/1"].seen["sis"].said == {"badge": "7"}
+
+
+def test_a_claim_of_another_than_the_owner_is_refused_and_remembered(town: Town) -> None:
+    town.loop.pass_time(60)
+    say(town, event("1", name="Ada", badge=None))
+    town.loop.pass_time(60)
+    say(town, event("1", name="Ada", badge="7"))
+    town.loop.pass_time(60)
+    say(town, event("1", name="Bea", badge="7"))
+
+    assert town.live()
+    assert told(town, "event/2").outcome is Outcome.REFUSED
+    assert told(town, "event/2").fields == ("badge",)
+    assert "badge" not in records(town)["student/1"].values
+    assert records(town)["student/1"].seen["sis"].said == {"badge": "7"}
+    assert records(town)["student/1"].seen["sis"].claims["badge"].event_seq == 2
 
 
 def test_a_reference_to_something_unknown_is_kept_and_told(town: Town) -> None:

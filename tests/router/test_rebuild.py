@@ -23,7 +23,7 @@ from running import (
     through,
 )
 
-from bus.codec import encode_audit, encode_change, encode_event, encode_state
+from bus.codec import decode_event, encode_audit, encode_change, encode_event, encode_state
 from bus.embedded import embedded
 from bus.errors import YellowbusError
 from bus.jetstream import JetStream
@@ -317,6 +317,10 @@ async def test_an_index_that_is_not_empty_is_not_touched(bus: JetStream, tmp_pat
             await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()
 
 
+def later(said: Event, id_: str) -> Event:
+    return said._replace(id=id_, observed_at_ms=said.observed_at_ms + 1)
+
+
 async def test_a_repeat_that_changed_nothing_is_seen_again(tmp_path: Path) -> None:
     """What a system said last decides what is stale: it has to survive the loss of the index."""
     place = lay_out(tmp_path)
@@ -327,9 +331,11 @@ async def test_a_repeat_that_changed_nothing_is_seen_again(tmp_path: Path) -> No
         async for page in bus.read("EVENTS"):
             again = [
                 Message(
-                    stored.subject, stored.body.replace(stored.id.encode(), b"x" * len(stored.id)), f"x{n}"
+                    stored.subject, encode_event(said._replace(id=f"x{n}", observed_at_ms=at_ms)), f"x{n}"
                 )
                 for n, stored in enumerate(page)
+                for said in [decode_event(stored.body)]
+                for at_ms in [said.observed_at_ms + 1]
             ]
             await bus.publish("EVENTS", again[:20])
             break

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.messages import Event, Op, Outcome, Record, Value
+from bus.messages import EXISTENCE, Event, Op, Outcome, Record, Value
 from router.core.merge import Decision, merge
 from router.core.rules import EntityRule, FieldRule, Type
 
@@ -62,7 +62,8 @@ def test_what_the_owner_says_stands_unless_it_is_stale_or_there_is_no_such_recor
         if before is None or before.deleted:
             assert event.system == RULES.owner
         for name, value in event.fields.items():
-            if OWNERS.get(name) == event.system:
+            stale = decision.by_field.get(name) is Outcome.STALE
+            if OWNERS.get(name) == event.system and not stale:
                 assert decision.record.values.get(name) == value
 
 
@@ -93,25 +94,52 @@ def test_an_event_that_comes_again_changes_nothing(history: list[Event]) -> None
 
 
 @given(histories)
-def test_what_is_older_than_what_the_system_said_moves_nothing(history: list[Event]) -> None:
+def test_what_is_older_than_what_the_system_said_of_a_field_does_not_move_it(history: list[Event]) -> None:
     for before, event, decision in play(history):
         seen = before.seen.get(event.system) if before else None
-        stale = seen is not None and event.observed_at_ms < seen.at_ms
-        assert (decision.outcome is Outcome.STALE) == stale
-        if stale:
-            assert decision.record is before
+        if before is None or seen is None or decision.record is None or event.op is Op.DELETE:
+            continue
+        for name in event.fields:
+            said_at_ms = seen.times.get(name, seen.at_ms if name in seen.names else 0)
+            if event.observed_at_ms < said_at_ms:
+                assert decision.record.values.get(name) == before.values.get(name)
+                assert decision.record.seen[event.system].said.get(name) == seen.said.get(name)
 
 
 @given(histories)
-def test_a_claim_that_does_not_stand_is_told_and_remembered(history: list[Event]) -> None:
-    for _, event, decision in play(history):
+def test_what_a_system_said_stands_or_is_remembered(history: list[Event]) -> None:
+    for before, event, decision in play(history):
         record = decision.record
-        if record is None or record.deleted or decision.outcome is Outcome.STALE or event.op is Op.DELETE:
+        stale = {name for name, each in decision.by_field.items() if each is Outcome.STALE}
+        if record is None or decision.outcome is Outcome.STALE or event.op is Op.DELETE:
             continue
-        lost = {n: v for n, v in event.fields.items() if v != record.values.get(n)}
-        assert set(decision.refused) == set(lost)
-        assert record.seen[event.system].refused == lost
-        assert (decision.outcome is Outcome.REFUSED) == bool(lost)
+        if before is not None and before.deleted and record.deleted:
+            continue
+        for name, value in event.fields.items():
+            if name in OWNERS and name not in stale:
+                seen = record.seen[event.system]
+                assert name in seen.names
+                assert seen.said.get(name, record.values.get(name)) == value
+
+
+@given(histories)
+def test_a_claim_of_another_than_the_owner_is_refused_a_repeat_or_a_first_contact(
+    history: list[Event],
+) -> None:
+    for before, event, decision in play(history):
+        if before is None or before.deleted or event.op is Op.DELETE or event.system not in before.seen:
+            continue
+        seen = before.seen[event.system]
+        for name, value in event.fields.items():
+            if OWNERS.get(name) == event.system or decision.by_field.get(name) is Outcome.STALE:
+                continue
+            repeated = name in seen.names and value == seen.said.get(name, before.values.get(name))
+            agreed = value == before.values.get(name)
+            outcome = decision.by_field.get(name)
+            if repeated or agreed:
+                assert outcome is None or name not in OWNERS
+            elif name in seen.names:
+                assert outcome in (Outcome.REFUSED, Outcome.CONFLICT)
 
 
 @given(histories)
@@ -119,7 +147,7 @@ def test_every_value_has_its_origin(history: list[Event]) -> None:
     for seq, (_, event, decision) in enumerate(play(history), 1):
         if decision.record is None:
             continue
-        assert decision.record.values.keys() == decision.record.origins.keys()
+        assert decision.record.values.keys() == decision.record.origins.keys() - {EXISTENCE}
         for name in decision.changed:
             origin = decision.record.origins[name]
             assert (origin.system, origin.event_seq) == (event.system, seq)

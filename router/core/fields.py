@@ -1,0 +1,457 @@
+"""The fields of one event against a record: the four cases of a three-way merge, field by field or group by
+group, in the normal form of the system that speaks.
+
+1. It says what the record has: nothing to do.
+2. It says what it said before, or what it was given: a repeat.
+3. It alone has changed the field since: accepted if it has authority, else refused; the claim stays open.
+4. Another has changed it too: a conflict, and the owner rule says which value stands.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from bus.messages import EXISTENCE, Claim, Conflict, Event, Origin, Outcome, Record, Seen, Value
+from router.core.authority import NO_SPANS, Spans, owners_at, wins
+from router.core.held import NOTHING_GIVEN, Given, pending
+from router.core.rules import EntityRule, FieldRule, Normal
+
+TURNS_MAX: Final = 6
+TURNS_WITHIN_MS: Final = 3_600_000
+"""A field that goes from one system's value to another's more often than this in an hour is bouncing."""
+
+Unit = tuple[str, ...]
+"""Fields that are decided together: one, or a group."""
+
+
+class Told(NamedTuple):
+    """What surrounds an event: what its system was given, the spans that owners depend on."""
+
+    given: Given = NOTHING_GIVEN
+    spans: Spans = NO_SPANS
+
+
+NOTHING_TOLD: Final = Told()
+
+
+class Accepted(NamedTuple):
+    """A unit that gets other values, and by which rule; `conflict` if another system's had to yield."""
+
+    unit: Unit
+    values: tuple[Value, ...]
+    rule: str
+    conflict: Conflict | None = None
+
+
+class Merged(NamedTuple):
+    """A record's fields after an event. `by_field`: the outcomes of the fields that are not unchanged.
+    `contact`: fields that differ at the first contact. `owed`: the system has something else than the record
+    and is to be corrected.
+    """
+
+    values: dict[str, Value]
+    origins: dict[str, Origin]
+    seen: dict[str, Seen]
+    changed: tuple[str, ...]
+    by_field: dict[str, Outcome]
+    conflicts: tuple[Conflict, ...]
+    contact: tuple[str, ...]
+    asked: Mapping[str, tuple[str, ...]]
+    turns: Mapping[str, tuple[int, int]]
+    owed: bool
+
+
+class Draft:
+    """The merge of one event's fields, while it is made. Nothing that came in is altered."""
+
+    def __init__(
+        self, record: Record, event: Event, rules: EntityRule, event_seq: int, told: Told, key: str
+    ) -> None:
+        self._record = record
+        self._event = event
+        self._rules = rules
+        self._seq = event_seq
+        self._told = told
+        self._key = key
+        self._system = event.system
+        self._at_ms = event.observed_at_ms
+        self._before = record.seen.get(event.system)
+        before = self._before or Seen(self._at_ms)
+        self._said = dict(before.said)
+        self._since = dict(before.since)
+        self._claims = dict(before.claims)
+        self._normal: Mapping[str, Normal] = rules.normal.get(event.system, {})
+        self._accepted: list[Accepted] = []
+        self._conflicts: list[Conflict] = []
+        self._contact: list[str] = []
+        self._by_field: dict[str, Outcome] = {}
+        self._asked = record.asked
+        self._turns = record.turns
+        self._owed = False
+
+    def merge(self) -> Merged:
+        """All units of the event."""
+        fresh = self._fresh()
+        for name in self._event.fields:
+            if name not in fresh:
+                self._by_field[name] = Outcome.STALE
+        done: set[str] = set()
+        values, said = self._record.values, self._said
+        for name, value in fresh.items():
+            if name in done or (name not in said and values.get(name) == value):
+                continue
+            if name not in self._rules.fields:
+                self._by_field[name] = Outcome.REFUSED
+                continue
+            unit = self._rules.fields[name].group or (name,)
+            done.update(unit)
+            self._judge(unit, fresh)
+        self._keep_invariants()
+        return self._result(fresh)
+
+    # What was said when
+
+    def _fresh(self) -> dict[str, Value]:
+        """The fields of which it has not said anything newer."""
+        before, fields, at_ms = self._before, self._event.fields, self._at_ms
+        if before is None or (at_ms >= before.at_ms and not before.times):
+            return dict(fields)
+        return {name: value for name, value in fields.items() if at_ms >= _last_said(before, name)}
+
+    def _seen(self, fresh: Iterable[str]) -> Seen:
+        """What the system has said, this event included."""
+        before, at_ms, full = self._before, self._at_ms, self._event.full
+        first_ms = {EXISTENCE: at_ms} if self._system in self._rules.two_way else {}
+        if before is None or not before.names:
+            return Seen(at_ms, tuple(fresh), self._said, {}, {**first_ms, **self._since}, self._claims)
+        spoken = dict.fromkeys(before.names)
+        names = before.names + tuple(name for name in fresh if name not in spoken)
+        times = dict(before.times)
+        newest_ms = before.at_ms
+        if full and at_ms >= newest_ms:
+            carried = self._event.fields
+            times = {n: times.get(n, newest_ms) for n in names if n not in carried} | {
+                n: t for n, t in times.items() if t > at_ms
+            }
+            newest_ms = at_ms
+        else:
+            times |= {name: at_ms for name in fresh if at_ms != newest_ms}
+            if at_ms == newest_ms:
+                times = {n: t for n, t in times.items() if n not in fresh}
+        return Seen(newest_ms, names, self._said, times, self._since, self._claims)
+
+    # One unit
+
+    def _judge(self, unit: Unit, fresh: Mapping[str, Value]) -> None:
+        values, before = self._record.values, self._before
+        stands = tuple([values.get(name) for name in unit])
+        claims = tuple([self._claimed(name, fresh) for name in unit])
+        if self._same(unit, claims, stands):
+            self._agrees(unit)
+            return
+        spoken = before is not None and any(name in before.names for name in unit)
+        said = tuple([self._says(name) for name in unit])
+        if spoken and self._same(unit, claims, said):
+            return
+        handed = self._handed(unit, said)
+        if any(self._same(unit, claims, each) for _, each in handed):
+            self._says_now(unit, claims)
+            return
+        base = self._base(said, spoken, handed)
+        rule = self._rules.fields[unit[0]]
+        if base is None:
+            self._first_contact(unit, claims, rule)
+        elif self._same(unit, base, stands):
+            self._alone(unit, claims, rule)
+        else:
+            self._conflict(unit, claims, stands, rule)
+
+    def _claimed(self, name: str, fresh: Mapping[str, Value]) -> Value:
+        return fresh[name] if name in fresh else self._says(name)
+
+    def _says(self, name: str) -> Value:
+        """What the system said of a field before this event; the record's value if that is the same."""
+        if self._before is not None and name in self._before.said:
+            return self._before.said[name]
+        return self._record.values.get(name)
+
+    def _same(self, unit: Unit, mine: tuple[Value, ...], theirs: tuple[Value, ...]) -> bool:
+        """Equal in the normal form of the system that says `mine`."""
+        if mine == theirs:
+            return True
+        if not self._normal:
+            return False
+        return all(
+            a == b or (b is not None and name in self._normal and self._normal[name](b) == a)
+            for name, a, b in zip(unit, mine, theirs, strict=True)
+        )
+
+    def _handed(self, unit: Unit, said: tuple[Value, ...]) -> list[tuple[int, tuple[Value, ...]]]:
+        """What it was given of the unit and may not have taken up yet, oldest first."""
+        if not self._told.given:
+            return []
+        entries = [pending(self._told.given, self._before, name) for name in unit]
+        if len(unit) == 1:
+            return [(at_ms, (value,)) for at_ms, value in entries[0]]
+        times = sorted({at_ms for each in entries for at_ms, _ in each})
+        return [
+            (
+                at_ms,
+                tuple(
+                    next((value for when, value in reversed(each) if when <= at_ms), now)
+                    for each, now in zip(entries, said, strict=True)
+                ),
+            )
+            for at_ms in times
+        ]
+
+    def _base(
+        self, said: tuple[Value, ...], spoken: bool, handed: list[tuple[int, tuple[Value, ...]]]
+    ) -> tuple[Value, ...] | None:
+        """What the system had when it was observed; None if nobody knows."""
+        taken_up = [values for at_ms, values in handed if at_ms <= self._at_ms]
+        if taken_up and (self._system not in self._rules.lags_s or not spoken):
+            return taken_up[-1]
+        return said if spoken else None
+
+    # What comes of it
+
+    def _agrees(self, unit: Unit) -> None:
+        for name in unit:
+            if name in self._said:
+                del self._said[name]
+                self._changes_its_mind(name)
+            self._claims.pop(name, None)
+
+    def _says_now(self, unit: Unit, claims: tuple[Value, ...]) -> None:
+        for name, value in zip(unit, claims, strict=True):
+            if value == self._record.values.get(name):
+                self._said.pop(name, None)
+            else:
+                self._said[name] = value
+            self._changes_its_mind(name)
+            self._claims.pop(name, None)
+
+    def _changes_its_mind(self, name: str) -> None:
+        if self._system in self._rules.two_way:
+            self._since[name] = self._at_ms
+
+    def _first_contact(self, unit: Unit, claims: tuple[Value, ...], rule: FieldRule) -> None:
+        """Nobody knows what it had before: the owner's value stands, and a difference is only reported."""
+        if self._system in owners_at(rule, self._at_ms, self._told.spans):
+            self._accepted.append(Accepted(unit, claims, "owner"))
+            return
+        self._says_now(unit, claims)
+        self._contact += unit
+        self._owed = True
+
+    def _alone(self, unit: Unit, claims: tuple[Value, ...], rule: FieldRule) -> None:
+        if any(name in self._asked for name in unit):
+            self._says_now(unit, claims)
+            self._outcome(unit, Outcome.HELD)
+        elif self._system in owners_at(rule, self._at_ms, self._told.spans):
+            self._accepted.append(Accepted(unit, claims, "owner"))
+        else:
+            self._says_now(unit, claims)
+            for name in unit:
+                self._claims[name] = Claim(self._seq, self._at_ms)
+            self._owed = True
+            self._outcome(unit, Outcome.REFUSED)
+
+    def _conflict(
+        self, unit: Unit, claims: tuple[Value, ...], stands: tuple[Value, ...], rule: FieldRule
+    ) -> None:
+        origin = self._origin(unit)
+        winner, why = wins(
+            rule,
+            system=self._system,
+            at_ms=self._at_ms,
+            other=origin.system,
+            other_ms=origin.at_ms,
+            spans=self._told.spans,
+        )
+        if any(name in self._asked for name in unit):
+            winner, why = "", "ask"
+        conflict = self._as_conflict(unit, claims, stands, origin, why, winner)
+        if winner == self._system:
+            self._accepted.append(Accepted(unit, claims, why, conflict))
+            return
+        self._conflicts.append(conflict)
+        self._says_now(unit, claims)
+        self._outcome(unit, Outcome.CONFLICT)
+        if winner:
+            self._owed = True
+        else:
+            self._ask(unit, origin.system)
+
+    def _origin(self, unit: Unit) -> Origin:
+        origins = [self._record.origins[name] for name in unit if name in self._record.origins]
+        return max(origins, key=lambda origin: origin.event_seq, default=Origin("", 0, 0, ""))
+
+    def _as_conflict(
+        self,
+        unit: Unit,
+        claims: tuple[Value, ...],
+        stands: tuple[Value, ...],
+        origin: Origin,
+        rule: str,
+        winner: str,
+    ) -> Conflict:
+        return Conflict(
+            self._key,
+            unit,
+            self._system,
+            claims,
+            self._seq,
+            self._at_ms,
+            origin.system,
+            stands,
+            origin.event_seq,
+            origin.at_ms,
+            rule,
+            winner,
+        )
+
+    def _ask(self, unit: Unit, other: str) -> None:
+        systems = tuple(sorted({self._system, other, *self._asked.get(unit[0], ())} - {""}))
+        self._asked = {**self._asked, **dict.fromkeys(unit, systems)}
+
+    def _outcome(self, unit: Unit, outcome: Outcome) -> None:
+        for name in unit:
+            if name in self._event.fields:
+                self._by_field[name] = outcome
+
+    # All units together
+
+    def _keep_invariants(self) -> None:
+        """A unit that would break what must hold in every record keeps its old values."""
+        if not self._accepted or not self._rules.invariants:
+            return
+        for invariant in self._rules.invariants:
+            names = set(invariant.program.variables)
+            values = self._values()
+            if _holds(invariant.program.execute, {name: values.get(name) for name in names}):
+                continue
+            for each in [one for one in self._accepted if names.intersection(one.unit)]:
+                self._accepted.remove(each)
+                stands = tuple([self._record.values.get(name) for name in each.unit])
+                origin = self._origin(each.unit)
+                self._conflicts.append(
+                    self._as_conflict(each.unit, each.values, stands, origin, "invariant", origin.system)
+                )
+                self._says_now(each.unit, each.values)
+                self._owed = True
+                self._outcome(each.unit, Outcome.CONFLICT)
+
+    def _values(self) -> dict[str, Value]:
+        values = dict(self._record.values)
+        for each in self._accepted:
+            values.update(zip(each.unit, each.values, strict=True))
+        return values
+
+    def _result(self, fresh: Iterable[str]) -> Merged:
+        record = self._record
+        accepted = [each for each in self._accepted if not self._bounces(each)]
+        self._accepted = accepted
+        values, origins, seen = record.values, record.origins, dict(record.seen)
+        changed: list[str] = []
+        if accepted:
+            values, origins = self._values(), dict(record.origins)
+        for each in accepted:
+            origin = Origin(self._system, self._seq, self._at_ms, each.rule, record.rev + 1)
+            news = [name for name in each.unit if record.values.get(name) != values[name]]
+            origins.update(dict.fromkeys(news, origin))
+            changed += news
+            self._agrees(each.unit)
+            outcome = Outcome.CONFLICT if each.conflict else Outcome.ACCEPTED
+            if each.conflict:
+                self._conflicts.append(each.conflict)
+            if self._others_yield(each, seen):
+                outcome = Outcome.CONFLICT
+            self._outcome(each.unit, outcome)
+        seen[self._system] = self._seen(fresh)
+        return Merged(
+            values,
+            origins,
+            seen,
+            tuple(changed),
+            self._by_field,
+            tuple(self._conflicts),
+            tuple(self._contact),
+            self._asked,
+            self._turns,
+            self._owed and self._system in self._rules.two_way,
+        )
+
+    def _others_yield(self, each: Accepted, seen: dict[str, Seen]) -> bool:
+        """What others said stays what they said. A claim of theirs that was refused and is open meets this
+        change now: that is the same conflict as if it had come after.
+        """
+        met = False
+        for system, theirs in seen.items():
+            if system == self._system or not any(name in theirs.names for name in each.unit):
+                continue
+            if claim := next((theirs.claims[name] for name in each.unit if name in theirs.claims), None):
+                claimed = tuple([theirs.said.get(n, self._record.values.get(n)) for n in each.unit])
+                if claimed != each.values:
+                    met = True
+                    self._conflicts.append(
+                        self._as_conflict(
+                            each.unit,
+                            each.values,
+                            claimed,
+                            Origin(system, claim.event_seq, claim.at_ms, ""),
+                            "owner",
+                            self._system,
+                        )
+                    )
+            seen[system] = _after(theirs, each, self._record.values)
+        return met
+
+    def _bounces(self, each: Accepted) -> bool:
+        """Goes the field from one system's value to another's, over and over? Then a person is asked."""
+        origin = self._origin(each.unit)
+        if not origin.system or origin.system == self._system:
+            return False
+        name = each.unit[0]
+        count, begun_ms = self._turns.get(name, (0, self._at_ms))
+        if self._at_ms - begun_ms >= TURNS_WITHIN_MS:
+            count, begun_ms = 0, self._at_ms
+        self._turns = {**self._turns, name: (count + 1, begun_ms)}
+        if count + 1 <= TURNS_MAX:
+            return False
+        self._turns.pop(name)
+        stands = tuple([self._record.values.get(n) for n in each.unit])
+        self._conflicts.append(self._as_conflict(each.unit, each.values, stands, origin, "bouncing", ""))
+        self._says_now(each.unit, each.values)
+        self._ask(each.unit, origin.system)
+        self._outcome(each.unit, Outcome.CONFLICT)
+        return True
+
+
+def _last_said(seen: Seen, name: str) -> int:
+    if name in seen.times:
+        return seen.times[name]
+    return seen.at_ms if name in seen.names else 0
+
+
+def _after(theirs: Seen, each: Accepted, old: Mapping[str, Value]) -> Seen:
+    """What another system said, in terms of a record that now has other values."""
+    said, claims = dict(theirs.said), dict(theirs.claims)
+    for name, value in zip(each.unit, each.values, strict=True):
+        if name not in theirs.names:
+            continue
+        says = said[name] if name in said else old.get(name)
+        if says == value:
+            said.pop(name, None)
+        else:
+            said[name] = says
+        claims.pop(name, None)
+    return theirs._replace(said=said, claims=claims)
+
+
+def _holds(execute: Callable[[dict[str, object]], object], values: dict[str, object]) -> bool:
+    """An expression that has no value here (a date that is not given) is not broken."""
+    try:
+        return execute(values) is not False
+    except Exception:
+        return True

@@ -1,0 +1,61 @@
+"""What a system has of a field, as far as the hub knows: what it last said, and what it was given since.
+
+A system that is told of a record may take a while to take it up: until it says something else than before,
+what it was given is pending, and what it repeats is no news.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from bus.messages import EXISTENCE, Fields, Record, Seen, Value
+
+PENDING_MAX: Final = 8
+
+Given = Mapping[str, Sequence[tuple[int, Value]]]
+"""By field what a system was given: (when, the record's value), oldest first."""
+
+NOTHING_GIVEN: Final[Given] = {}
+
+
+class _Unknown(NamedTuple):
+    """Stands for a value that nobody knows; equals none."""
+
+
+UNKNOWN: Final = _Unknown()
+
+
+def since_of(seen: Seen | None, name: str) -> int:
+    """When what a system says of a field became what it is; -1 if it never spoke of it."""
+    if seen is None or name not in seen.names:
+        return -1
+    return seen.since.get(name, seen.since.get(EXISTENCE, seen.at_ms))
+
+
+def pending(given: Given, seen: Seen | None, name: str) -> list[tuple[int, Value]]:
+    """What a system was given of a field since it last changed what it says of it, oldest first."""
+    entries = given.get(name)
+    if not entries:
+        return []
+    since_ms = since_of(seen, name)
+    return [entry for entry in entries if entry[0] > since_ms]
+
+
+def known(record: Record, system: str, given: Given, name: str) -> Value | _Unknown:
+    """The value that a system has of a field: what it was given last, or what it says."""
+    seen = record.seen.get(system)
+    if entries := pending(given, seen, name):
+        return entries[-1][1]
+    if seen is None or name not in seen.names:
+        return UNKNOWN
+    return seen.said.get(name, record.values.get(name))
+
+
+def handed(given: Given, seen: Seen | None, values: Fields, at_ms: int) -> dict[str, list[tuple[int, Value]]]:
+    """What is pending once a system has been given these values; what it has taken up is forgotten."""
+    found: dict[str, list[tuple[int, Value]]] = {}
+    for name, value in values.items():
+        entries = pending(given, seen, name)
+        if not entries or entries[-1][1] != value:
+            entries.append((at_ms, value))
+        found[name] = entries[-PENDING_MAX:]
+    return found
