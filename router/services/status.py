@@ -1,31 +1,27 @@
-"""What can be asked of the router: micro services on `cmd.<operator>.<what>`, answered in JSON.
+"""How it stands: `status` and `reads`. They only read what is at hand, and never make the flow wait."""
 
-A handler only reads what is at hand; it never makes the flow wait.
-"""
-
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
 from bus.errors import BusError
 from bus.services import Command
 from router.pipeline import Pipeline
+from router.services.asking import asked, reply
 from router.sources.runner import SourceRunner
 
 READS_MAX: Final = 200
-VERSION: Final = 1
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
-    """All that this router answers."""
+    """What answers `status` and `reads`."""
 
     async def status(operator: str, request: bytes) -> bytes:
-        return _reply(status_of(pipeline, now_ms()))
+        return reply(status_of(pipeline, now_ms()))
 
     async def reads(operator: str, request: bytes) -> bytes:
-        asked = _asked(request)
-        system, most = str(asked.get("system", "")), min(int(asked.get("most", 20)), READS_MAX)
+        says = asked(request)
+        system, most = str(says.get("system", "")), min(int(says.get("most", 20)), READS_MAX)
         if system and system not in pipeline.sources:
             known = ", ".join(pipeline.sources) or "none"
             raise BusError(f"reads: {system!r} is no source here (expected one of: {known})")
@@ -34,7 +30,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
             {"system": name, **asdict(read)} for name in chosen for read in pipeline.sources[name].reads(most)
         ]
         found.sort(key=lambda read: -read["started_ms"])
-        return _reply({"timezone": pipeline.district.timezone, "reads": found})
+        return reply({"timezone": pipeline.district.timezone, "reads": found})
 
     return [
         Command(what="status", answer=status, description="Each system: state, last event, work, outcomes"),
@@ -76,19 +72,3 @@ def _source(runner: SourceRunner) -> dict[str, Any]:
         "unreachable": runner.unreachable,
         "last_read": asdict(last) if last else None,
     }
-
-
-def _asked(request: bytes) -> Mapping[str, Any]:
-    if not request:
-        return {}
-    try:
-        asked = json.loads(request)
-    except ValueError:
-        raise BusError("request: not JSON (expected an object)") from None
-    if not isinstance(asked, dict):
-        raise BusError("request: not an object (expected a JSON object)")
-    return asked
-
-
-def _reply(entries: Mapping[str, Any]) -> bytes:
-    return json.dumps({"version": VERSION, **entries}).encode()

@@ -1,0 +1,15 @@
+"""What can be asked of the router: micro services on `cmd.<operator>.<what>`, answered in JSON.
+
+One module for each noun; each has `commands(pipeline, now_ms)`, and `commands` here is all of them.
+"""
+
+from collections.abc import Callable
+
+from bus.services import Command
+from router.pipeline import Pipeline
+from router.services import status
+
+
+def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
+    """All that this router answers."""
+    return [command for noun in (status,) for command in noun.commands(pipeline, now_ms)]
