@@ -154,11 +154,37 @@ class DestinationEntity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How many records of a cell (school x entity x operation) a plan may touch: a share of the cell's
+    population and a number of records. Beyond both, it is held.
+    """
+
+    share: float
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
-    """Limits on what a read may do, as shares of 1."""
+    """Limits on what a read may do; shares are of 1.
+
+    `creates`, `updates`, `removes` are of a cell, `district_...` of an entity in the whole district.
+    `population_min`: a cell with fewer records is only limited by the number. `first_read`: hold or flow.
+    `approval_s`: how long an approval, or a hold, is good for. `blackouts`: [from_ms, until_ms) in which
+    every plan is held.
+    """
 
     dangling_max: float = 0.01
     shrink_max: float = 0.20
+    creates: Limit = Limit(share=0.30, records=50)
+    updates: Limit = Limit(share=0.50, records=200)
+    removes: Limit = Limit(share=0.05, records=20)
+    district_creates: Limit = Limit(share=0.20, records=200)
+    district_updates: Limit = Limit(share=0.40, records=1_000)
+    district_removes: Limit = Limit(share=0.03, records=50)
+    population_min: int = 50
+    first_read: str = "flow"
+    approval_s: float = 86_400.0
+    blackouts: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +198,12 @@ class SourceRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationRule:
-    """What we tell a system. `rate_per_s` 0 means no limit; `linger_s`: how long to gather before a send."""
+    """What we tell a system. `rate_per_s` 0 means no limit; `linger_s`: how long to gather before a send.
+
+    `mode`: observe (decide and audit, send nothing), add-only, live. `creates_per_hour`, `removes_per_hour`:
+    beyond them work is held (0: no limit). `purpose` and `agreement` let sensitive fields out.
+    `restores_per_hour`: how often a refused write of one record is set right before a person is told.
+    """
 
     adapter: str
     settings: Mapping[str, object] = field(repr=False)
@@ -180,6 +211,12 @@ class DestinationRule:
     rate_per_s: float = 0.0
     concurrent: int = 1
     linger_s: float = 0.0
+    mode: str = "live"
+    creates_per_hour: int = 0
+    removes_per_hour: int = 0
+    restores_per_hour: int = 3
+    purpose: str = ""
+    agreement: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
