@@ -30,12 +30,19 @@ def line_of(body: bytes, *, values: bool) -> str:
         found = msgpack.unpackb(body, strict_map_key=False, unicode_errors="replace", timestamp=0)
         if not isinstance(found, dict) or not isinstance(found.get("v"), int):
             raise ValueError
+        if isinstance(found.get("all"), dict) and isinstance(found.get("each"), dict):
+            found = {"v": found["v"], "records": _records(found["all"], found["each"])}
         return json.dumps(found if values else masked(found), default=_plain)
     except Exception:  # whatever a foreign body does to a decoder
         said: dict[str, object] = {"foreign": True, "bytes": len(body)}
         if values:
             said["text"] = body.decode(errors="replace")
         return json.dumps(said)
+
+
+def _records(shared: dict[Any, Any], columns: dict[Any, Any]) -> list[dict[Any, Any]]:
+    """Audit records, one after the other, out of what they share and their columns."""
+    return [shared | dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def masked(entries: dict[Any, Any]) -> dict[Any, Any]:

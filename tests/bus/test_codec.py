@@ -169,10 +169,12 @@ def test_fields_of_one_event_name_their_origin_once() -> None:
     assert codec.encode_change(CHANGE._replace(record=many)).count(b"owner") == 1
 
 
-def test_audit_leaves_blanks_out() -> None:
-    [found] = codec.unpack(codec.encode_audit([AUDIT]))["records"]
+def test_audit_says_once_what_all_records_share_and_leaves_blanks_out() -> None:
+    others = [AUDIT._replace(id="b", rev=2), AUDIT._replace(id="c")]
+    found = codec.unpack(codec.encode_audit([AUDIT, *others]))
 
-    assert found.keys() == {"id", "step", "outcome", "at_ms", "source", "fields", "seq"}
+    assert found["each"] == {"id": ("id", "b", "c"), "rev": (0, 2, 0)}
+    assert found["all"].keys() == {"step", "outcome", "at_ms", "source", "fields", "seq"}
 
 
 # -- a newer version
@@ -207,11 +209,13 @@ def test_what_we_do_not_know_goes_out_again(entries: dict[str, object]) -> None:
         assert {name: each for name, each in codec.unpack(body).items() if name in entries} == entries
 
 
-def test_an_audit_record_of_a_newer_schema_is_read_without_what_we_do_not_know() -> None:
-    [found] = codec.unpack(codec.encode_audit([AUDIT]))["records"]
-    body = msgpack.packb({"v": 2, "records": [{**found, "mood": "sunny"}]})
+def test_audit_records_of_a_newer_schema_are_read_without_what_we_do_not_know() -> None:
+    found = codec.unpack(codec.encode_audit([AUDIT, AUDIT._replace(id="b")]))
+    found["all"]["mood"] = "sunny"
+    found["each"]["weather"] = ("rain", "snow")
+    body = msgpack.packb({**found, "v": 2})
 
-    assert codec.decode_audit(body) == [AUDIT]
+    assert codec.decode_audit(body) == [AUDIT, AUDIT._replace(id="b")]
 
 
 # -- anything else

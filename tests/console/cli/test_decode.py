@@ -63,7 +63,10 @@ def test_names_keys_and_decisions_are_shown() -> None:
 def test_audit_and_state_are_shown_whole() -> None:
     record = AuditRecord("event/1", Step.EVENT, Outcome.REFUSED, 1_000, fields=("email",), key="student/7")
 
-    assert decoded(encode_audit([record]))["records"][0]["fields"] == ["email"]
+    [first, second] = decoded(encode_audit([record, record._replace(id="event/2", rev=3)]))["records"]
+
+    assert (first["id"], first["key"], first["fields"]) == ("event/1", "student/7", ["email"])
+    assert (second["id"], second["key"], second["rev"]) == ("event/2", "student/7", 3)
     assert decoded(encode_state({"holder": "here"}))["holder"] == "here"
 
 
