@@ -6,8 +6,9 @@ again after a crash, under the same ids. So every step that happened is told, an
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 
 from bus.adapter import Sleep
@@ -24,23 +25,27 @@ RECORDS_IN_MESSAGE_MAX: Final = 400
 TAIL_MESSAGES: Final = 2000
 RETRY_S: Final = 1.0
 
+_what_the_subject_names: Final = attrgetter("step", "outcome", "source", "destination", "entity")
+
 Then = Callable[[], Awaitable[None]]
 """What follows when messages are on the bus: an acknowledgement."""
 
 
 def audit_messages(records: Iterable[AuditRecord]) -> list[Message]:
     """Audit records as messages, those of one subject together."""
-    groups: dict[tuple[str, str, str, str], list[AuditRecord]] = {}
+    groups: defaultdict[tuple[str, ...], list[AuditRecord]] = defaultdict(list)
     for record in records:
-        groups.setdefault((record.step, record.outcome, record.system, record.entity), []).append(record)
+        groups[_what_the_subject_names(record)].append(record)
     messages = []
-    for names, group in groups.items():
+    for group in groups.values():
+        first = group[0]
+        subject = audit(first.step, first.outcome, first.system, first.entity)
         for start in range(0, len(group), RECORDS_IN_MESSAGE_MAX):
             part = group[start : start + RECORDS_IN_MESSAGE_MAX]
             # With the count: after a rebuild they may be grouped otherwise, and another group under a known
             # id would be dropped with all that only it tells.
             id_ = part[0].id if len(part) == 1 else f"{part[0].id}+{len(part) - 1}"
-            messages.append(Message(audit(*names), encode_audit(part), id_, None, part[0].traceparent))
+            messages.append(Message(subject, encode_audit(part), id_, None, part[0].traceparent))
     return messages
 
 

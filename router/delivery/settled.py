@@ -17,7 +17,7 @@ OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
 
 class Claim(NamedTuple):
     """One record of the work list that a worker has taken up, with what the ledger says of it. `turn`
-    and `record` are names in the index.
+    and `record` are names in the index. `put`: why it is there without a change ('' : there is one).
     """
 
     turn: int
@@ -27,6 +27,7 @@ class Claim(NamedTuple):
     attempt: int
     since_ms: int
     held: Held
+    put: str = ""
 
 
 class Settled(NamedTuple):
@@ -56,10 +57,10 @@ class Telling(NamedTuple):
     tokens: subjects.Tokens
 
     def id_of(self, record: Record) -> str:
-        """A delivery's id: the same for the same rev, whoever settles it. Of the token, not the key: it goes
-        into a header, where a key may not stand and some keys cannot.
+        """A delivery's id: the same for the same rev, whoever settles it. By the sequence of the change that
+        made the rev, not by the key: it goes into a header, where a key may not stand and some keys cannot.
         """
-        return f"{self.system}.{self.tokens(record.key)}@{self.epoch}.{record.rev}"
+        return f"{self.system}@{self.epoch}.{record.seq}"
 
     def ledger_row(self, each: Settled) -> tuple[object, ...]:
         """For `save_ledger`."""
@@ -72,26 +73,26 @@ class Telling(NamedTuple):
 
     def audited(self, each: Settled, owner: str, now_ms: int) -> AuditRecord:
         """The audit record that settles it; `owner` is the system that the record came from."""
-        record, held = each.record, each.claim.held
-        return AuditRecord(
+        claim, record = each.claim, each.record
+        return AuditRecord(  # by position: by name it takes twice as long, for every delivery there is
             self.id_of(record),
             Step.DELIVERY,
             each.outcome,
             now_ms,
-            source=owner,
-            destination=self.system,
-            entity=record.entity,
-            key=record.key,
-            local_id=each.local_id,
-            op=each.op,
-            fields=record.changed,
-            reason=each.reason,
-            attempt=each.claim.attempt + each.tried,
-            rev_from=held.rev + 1,
-            rev=record.rev,
-            epoch=self.epoch,
-            seq=record.seq,
-            event_seq=record.event_seq,
+            owner,
+            self.system,
+            record.entity,
+            record.key,
+            each.local_id,
+            each.op,
+            record.changed,
+            each.reason,
+            claim.attempt + each.tried,
+            claim.held.rev + 1,
+            record.rev,
+            self.epoch,
+            record.seq,
+            record.event_seq,
             hash=each.hash,
         )
 

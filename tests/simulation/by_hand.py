@@ -12,7 +12,6 @@ from bus.adapter import Row
 from bus.codec import encode_event
 from bus.messages import AuditRecord, Event, Op, Outcome, Record, Step, Value
 from bus.port import Message
-from bus.subjects import Tokens
 from bus.subjects import event as event_subject
 
 
@@ -61,12 +60,13 @@ def outcomes(town: Town, step: Step = Step.EVENT) -> list[Outcome]:
 
 
 def told(town: Town, id_: str) -> AuditRecord:
-    """The one audit record of that id; of a delivery as `lms/student/1@1.3`, whose own id has a token."""
-    if "@" in id_:
-        name, _, version = id_.partition("@")
-        system, _, key = name.partition("/")
-        id_ = f"{system}.{Tokens(town.district.key)(key)}@{version}"
-    [record] = set(audited(town)[id_])
+    """The one audit record of that id; of a delivery as `lms/student/1@1.3`: destination, key, epoch, rev."""
+    audit: Audit = audited(town)
+    if "@" not in id_:
+        [record] = set(audit[id_])
+        return record
+    every = {record for records in audit.values() for record in records if record.step is Step.DELIVERY}
+    [record] = [each for each in every if f"{each.destination}/{each.key}@{each.epoch}.{each.rev}" == id_]
     return record
 
 
