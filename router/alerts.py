@@ -18,6 +18,10 @@ KINDS: Final = {
     "source-unreachable": Severity.WARNING,
     "token-refused": Severity.CRITICAL,
     "held-removals": Severity.CRITICAL,
+    "conflict": Severity.WARNING,
+    "bouncing": Severity.WARNING,
+    "restores-stopped": Severity.WARNING,
+    "unmatched": Severity.WARNING,
 }
 """Every kind of alert, and how soon a person has to look."""
 

@@ -2,10 +2,41 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from bus.messages import AuditRecord, Change, Record
+from bus.messages import AuditRecord, Change, Conflict, Record
 from bus.port import Message
+from router.core.held import Given
 from router.core.identity import LinkName
+
+
+class Unmatched(NamedTuple):
+    """An event of a record that nobody could tell: the records it may be (keys), and what it would be found
+    by later (tokens). `body` is the event's.
+    """
+
+    name: LinkName
+    event_seq: int
+    at_ms: int
+    tokens: tuple[str, ...]
+    candidates: tuple[str, ...]
+    body: bytes
+
+
+class Put(NamedTuple):
+    """A record to be brought up to date at a destination without a change of it. `id` names why."""
+
+    system: str
+    key: str
+    id: str
+
+
+class ToTell(NamedTuple):
+    """A conflict to be told: its id, where it stands on EVENTS, when."""
+
+    id: str
+    conflict: Conflict
+    at_ms: int
 
 
 @dataclass(slots=True)
@@ -20,9 +51,24 @@ class Batch:
     changed: set[str] = field(default_factory=set)
     taken: list[tuple[Change, bytes]] = field(default_factory=list)
     new_links: dict[LinkName, str] = field(default_factory=dict)
+    gone_links: dict[LinkName, None] = field(default_factory=dict)
     seen: dict[str, Record] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
     alerts: list[Message] = field(default_factory=list)
+    conflicts: list[ToTell] = field(default_factory=list)
+    picked: list[tuple[str, str]] = field(default_factory=list)
+    puts: list[Put] = field(default_factory=list)
+    bouncing: list[tuple[str, str]] = field(default_factory=list)
+    """(system, entity) of records that come back wrong however often they are set right."""
+    given: dict[tuple[str, str], Given] = field(default_factory=dict)
+    instants: dict[str, int] = field(default_factory=dict)
+    matches: dict[str, dict[str, bool]] = field(default_factory=dict)
+    """By token the keys that have it now (True), or have it no more (False)."""
+    unmatched: dict[LinkName, Unmatched] = field(default_factory=dict)
+    matched: dict[LinkName, int] = field(default_factory=dict)
+    """Names that are unmatched no more, by the event that says so."""
+    again: list[Message] = field(default_factory=list)
+    """Events to be said again: what stood in their way has gone."""
 
     def add(self, change: Change, message: Message) -> None:
         """A change of a record, with the message that publishes it."""
@@ -42,7 +88,7 @@ class Batch:
         for key, record in self.seen.items():
             if key in newest:  # it said the same once more, after the change
                 after, body = newest[key]
-                newest[key] = (after._replace(seen=record.seen), body)
+                newest[key] = (after._replace(seen=record.seen, turns=record.turns), body)
         return newest
 
 

@@ -25,6 +25,7 @@ from router.database import Sqlite
 from router.lock import Lease, folder_lock, lease_held
 from router.pipeline import Pipeline, World, build
 from router.services import commands
+from router.store import SCHEMA
 
 log = logging.getLogger("yellowbus")
 
@@ -117,7 +118,7 @@ async def check_index(bus: JetStream, pipeline: Pipeline, epoch: int) -> None:
                 " Nothing was touched. Make the index anew: yellowbus rebuild",
                 runbook="index-refused",
             )
-    await store.commit([store.write("save_positions", [("epoch", epoch), ("schema", 1)])])
+    await store.commit([store.write("save_positions", [("epoch", epoch), ("schema", SCHEMA)])])
 
 
 async def serve_forever(

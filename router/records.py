@@ -49,6 +49,11 @@ class Recent(Generic[K, V]):
             for key in list(kept)[:excess]:
                 del kept[key]
 
+    def forget(self, keys: Iterable[K]) -> None:
+        """These are so no more."""
+        for key in keys:
+            self._entries.pop(key, None)
+
     def get(self, key: K) -> V | None:
         """The entry of a key if it is at hand; never loads."""
         return self._entries.get(key)

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bus.codec import decode_record, decode_seen
+from bus.codec import decode_given, decode_record, decode_seen
 from bus.errors import YellowbusError
 from bus.messages import Record
 from bus.port import Message
+from router.core.held import Given
 from router.database import Database, Write, keyed_reads
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 def named_queries(path: Path) -> dict[str, str]:
@@ -43,11 +44,12 @@ class Store:
         self._waiters: list[asyncio.Future[None]] = []
         found = self._database.read("SELECT name, value FROM position")
         self._positions: dict[str, int] = {str(name): int(value) for name, value in found}
-        newer = self._positions.get("schema", SCHEMA)
-        if newer > SCHEMA:
+        found_schema = self._positions.get("schema", SCHEMA)
+        if found_schema != SCHEMA:
+            newer = "Start the newer version again, or make" if found_schema > SCHEMA else "Make"
             raise YellowbusError(
-                f"index: schema {newer}, this yellowbus knows {SCHEMA}. Start the newer version again, or"
-                " make the index anew: yellowbus rebuild",
+                f"index: schema {found_schema}, this yellowbus knows {SCHEMA}."
+                f" {newer} the index anew: yellowbus rebuild",
                 runbook="index-refused",
             )
 
@@ -112,6 +114,16 @@ class Store:
             (system, entity, local_id): key
             for system, entity, local_id, key in self.read_rows("load_links", wanted)
         }
+
+    def given(self, destination: str, keys: Sequence[str]) -> dict[str, Given]:
+        """What a destination was given of these records and may not have taken up."""
+        rows = self.read_rows("given", [(key,) for key in keys], destination)
+        return {key: decode_given(body) for key, body in rows}
+
+    def unmatched(self, names: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """Which of these (system, entity, local_id) wait unmatched."""
+        wanted = list(names)
+        return [(s, e, i) for s, e, i in self.read_rows("still_unmatched", wanted)] if wanted else []
 
     def own_ids(self, destination: str, keys: Sequence[str]) -> Mapping[str, str]:
         """The ids that a destination has of its own for these records."""

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS ledger (         -- what each destination holds
     seq INTEGER NOT NULL,                   -- the version it holds
     hash TEXT NOT NULL,                     -- of the content it holds; '' when it holds nothing
     local_id TEXT NOT NULL,
+    given BLOB,                             -- what it was given and may not have taken up; only if it tells us too
     PRIMARY KEY (destination, record)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, first marked first
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, firs
     attempt INTEGER NOT NULL DEFAULT 0,
     not_before_ms INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
+    put TEXT NOT NULL DEFAULT '',           -- why it is there without a change: an id, as in restore.117
     PRIMARY KEY (destination, turn),
     UNIQUE (destination, record)
 ) WITHOUT ROWID;
@@ -57,6 +59,42 @@ CREATE TABLE IF NOT EXISTS setback (        -- starts in which handling this eve
     starts INTEGER NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS matching (       -- by which tokens live records are recognised
+    token TEXT NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (token, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unmatched (      -- events of records that nobody could tell
+    system TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    event_seq INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    candidates TEXT NOT NULL,               -- JSON: the keys that it may be
+    body BLOB NOT NULL,
+    PRIMARY KEY (system, entity, local_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting (        -- what would match them
+    token TEXT NOT NULL,
+    system TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    PRIMARY KEY (token, system, entity, local_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS conflict (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,                    -- asked: a person's turn; settled: by a rule; picked: by a person
+    body BLOB NOT NULL                      -- holds values
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS conflict_by_key ON conflict (key, at_ms);
+CREATE INDEX IF NOT EXISTS conflict_by_time ON conflict (at_ms);
+CREATE TABLE IF NOT EXISTS timetable (      -- when an owner of a record's fields may be another one
+    key TEXT PRIMARY KEY,
+    at_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS timetable_by_time ON timetable (at_ms);
 
 -- save_records: a record's newest change; what was seen since starts anew
 INSERT INTO record (key, entity, rev, seq, body) VALUES {rows}
@@ -70,6 +108,95 @@ UPDATE record SET seen = said.seen FROM said WHERE record.key = said.key;
 -- save_links
 INSERT INTO link (system, entity, local_id, key) VALUES {rows}
 ON CONFLICT DO UPDATE SET key = excluded.key;
+
+-- forget_links
+WITH gone (system, entity, local_id) AS (VALUES {rows})
+DELETE FROM link WHERE (system, entity, local_id) IN (SELECT system, entity, local_id FROM gone);
+
+-- save_matching
+INSERT INTO matching (token, key) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- forget_matching
+DELETE FROM matching WHERE (token, key) IN (VALUES {rows});
+
+-- matching: the records that a token stands for
+SELECT key FROM matching WHERE token = ?;
+
+-- save_unmatched
+INSERT INTO unmatched (system, entity, local_id, event_seq, at_ms, candidates, body) VALUES {rows}
+ON CONFLICT DO UPDATE SET event_seq = excluded.event_seq, at_ms = excluded.at_ms,
+    candidates = excluded.candidates, body = excluded.body;
+
+-- forget_unmatched
+DELETE FROM unmatched WHERE (system, entity, local_id) IN (VALUES {rows});
+
+-- forget_waiting
+DELETE FROM waiting WHERE (system, entity, local_id) IN (VALUES {rows});
+
+-- save_waiting
+INSERT INTO waiting (token, system, entity, local_id) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- waiting_for: what would be matched by a record with this token
+SELECT u.system, u.entity, u.local_id, u.body FROM waiting w
+JOIN unmatched u ON u.system = w.system AND u.entity = w.entity AND u.local_id = w.local_id
+WHERE w.token = ?;
+
+-- unmatched_body
+SELECT body FROM unmatched WHERE system = ? AND entity = ? AND local_id = ?;
+
+-- unmatched: the newest first
+SELECT system, entity, local_id, event_seq, at_ms, candidates, body FROM unmatched
+WHERE ?1 = '' OR system = ?1 ORDER BY at_ms DESC, system, entity, local_id LIMIT ?2 OFFSET ?3;
+
+-- still_unmatched
+WITH wanted (system, entity, local_id) AS (VALUES {rows})
+SELECT DISTINCT u.system, u.entity, u.local_id FROM wanted w
+JOIN unmatched u ON u.system = w.system AND u.entity = w.entity AND u.local_id = w.local_id;
+
+-- unmatched_count
+SELECT count(*) FROM unmatched;
+
+-- save_conflicts: told once, whoever tells it again
+INSERT INTO conflict (id, key, at_ms, state, body) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- picked: of these (key, field) a person has decided
+WITH picked (key) AS (VALUES {rows})
+UPDATE conflict SET state = 'picked' WHERE state = 'asked' AND key IN (SELECT key FROM picked);
+
+-- conflicts: the newest first
+SELECT id, key, at_ms, state, body FROM conflict
+WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR key = ?2) ORDER BY at_ms DESC, id LIMIT ?3 OFFSET ?4;
+
+-- conflict
+SELECT id, key, at_ms, state, body FROM conflict WHERE id = ?;
+
+-- save_instants
+INSERT INTO timetable (key, at_ms) VALUES {rows} ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms;
+
+-- forget_instants
+DELETE FROM timetable WHERE key IN (VALUES {rows});
+
+-- due: records whose instant has come, in order
+SELECT key, at_ms FROM timetable WHERE at_ms <= ? ORDER BY at_ms, key LIMIT ?;
+
+-- next_instant
+SELECT min(at_ms) FROM timetable;
+
+-- put: records on a work list without a change of them. One that is there already is brought up to date anyway.
+WITH wanted (destination, key, put, since_ms) AS (VALUES {rows})
+INSERT INTO work (destination, turn, record, rev, since_ms, put)
+SELECT w.destination, r.seq, r.id, r.rev, w.since_ms, w.put FROM wanted w JOIN record r ON r.key = w.key WHERE true
+ON CONFLICT DO UPDATE SET put = excluded.put, attempt = 0, not_before_ms = 0;
+
+-- given: what a destination was given of records and may not have taken up
+WITH wanted (key) AS (VALUES {rows})
+SELECT r.key, l.given FROM wanted w JOIN record r ON r.key = w.key JOIN ledger l ON l.record = r.id
+WHERE l.destination = ? AND l.given IS NOT NULL;
+
+-- save_given
+WITH said (destination, record, given) AS (VALUES {rows})
+UPDATE ledger SET given = said.given FROM said
+WHERE ledger.destination = said.destination AND ledger.record = said.record;
 
 -- save_positions
 INSERT INTO position (name, value) VALUES {rows}
@@ -123,8 +250,8 @@ JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.lo
 -- claim_work: what a worker may take now. One JSON value: fetched row by row, each row would let go of the
 -- interpreter and wait to get it back.
 SELECT json_group_array(
-    json_array(turn, record, key, rev, attempt, since_ms, held_rev, epoch, seq, hash, local_id))
-FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms,
+    json_array(turn, record, key, rev, attempt, since_ms, put, held_rev, epoch, seq, hash, local_id))
+FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put,
              l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
       FROM work w JOIN record r ON r.id = w.record
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record

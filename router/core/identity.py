@@ -85,3 +85,32 @@ def _key(system: str, to: tuple[str, ...], local_id: str, links: Mapping[LinkNam
         if key is not None:
             return key
     return f"{UNKNOWN}/{local_id}"
+
+
+def match_rules(rules: EntityRule) -> tuple[tuple[str, ...], ...]:
+    """By which fields a record without a link is recognised, the first rule first."""
+    return (*((rules.identity,) if rules.identity else ()), *rules.match)
+
+
+def match_texts(rules: EntityRule, fields: Mapping[str, Value]) -> list[str]:
+    """What each rule finds a record by, in the order of the rules; '' where a value is missing. Case and
+    blanks around say nothing.
+
+    >>> rules = EntityRule(name="student", owner="sis", fields={}, match=(("email",), ("given", "family")))
+    >>> match_texts(rules, {"email": "A@x.org ", "given": "Ada"})
+    ['0:a@x.org', '']
+    """
+    found = []
+    for number, names in enumerate(match_rules(rules)):
+        values = [fields.get(name) for name in names]
+        if any(value is None or value == () for value in values):
+            found.append("")
+        else:
+            found.append(f"{number}:" + "\x1f".join(_folded(value) for value in values))
+    return found
+
+
+def _folded(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "\x1e".join(sorted(each.strip().casefold() for each in value))
+    return str(value).strip().casefold()

@@ -219,9 +219,8 @@ def _not_theirs(tombstone: Record | None, event: Event, rules: EntityRule, event
         return Decision(Outcome.REFUSED, None, False, event.op, reason=reason)
     before = tombstone.seen.get(event.system)
     edits = _edits(tombstone, before, event)
-    said = {n: v for n, v in event.fields.items() if v != tombstone.values.get(n)}
-    seen = Seen(event.observed_at_ms, tuple(event.fields), said)
-    after = tombstone._replace(seen={**tombstone.seen, event.system: seen})
+    # What it says of a record that is gone is no base for one that comes back.
+    after = tombstone._replace(seen={**tombstone.seen, event.system: Seen(event.observed_at_ms)})
     owed = event.system in rules.two_way
     if before is None or not edits:  # it does not know yet that the record has gone
         return Decision(Outcome.UNCHANGED, after, False, event.op, reason="deleted", owed=owed)

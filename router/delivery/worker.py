@@ -134,10 +134,14 @@ class Worker:
     def _claims(self, most: int) -> list[Claim]:
         ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
         return [
-            Claim(turn, record, key, rev, attempt, since, NOTHING_HELD)
+            Claim(turn, record, key, rev, attempt, since, NOTHING_HELD, put)
             if held is None
-            else Claim(turn, record, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, own_id))
-            for turn, record, key, rev, attempt, since, held, epoch, seq, hash_, own_id in json.loads(found)
+            else Claim(
+                turn, record, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, own_id), put
+            )
+            for turn, record, key, rev, attempt, since, put, held, epoch, seq, hash_, own_id in json.loads(
+                found
+            )
         ]
 
     async def _wait(self) -> None:

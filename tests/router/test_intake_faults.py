@@ -11,7 +11,7 @@ from simulation.world import Town
 from bus.codec import encode_change
 from bus.messages import Change, Outcome
 from bus.port import Message
-from router import intake as intake_module
+from router import deciding as deciding_module
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def bug(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError
         return encode_change(change)
 
-    monkeypatch.setattr(intake_module, "encode_change", encode)
+    monkeypatch.setattr(deciding_module, "encode_change", encode)
 
 
 def fall(town: Town, times: int) -> None:

@@ -34,7 +34,7 @@ from console.client import client
 from router.config import load
 from router.database import Sqlite
 from router.rebuild import Gaps, Rebuild
-from router.store import QUERIES, Store
+from router.store import QUERIES, SCHEMA, Store
 
 KEY = "(SELECT key FROM record r WHERE r.id = {}.record)"
 """Row ids are the index's own: another index has others."""
@@ -311,7 +311,7 @@ async def test_foreign_messages_are_passed_over_and_counted(bus: JetStream, tmp_
 async def test_an_index_that_is_not_empty_is_not_touched(bus: JetStream, tmp_path: Path) -> None:
     async with index(tmp_path) as database:
         store = Store(database)
-        await store.commit([store.write("save_positions", [("schema", 1)])])
+        await store.commit([store.write("save_positions", [("schema", SCHEMA)])])
 
         with pytest.raises(YellowbusError, match="not empty"):
             await Rebuild(bus, database, load(*lay_out(tmp_path)[:2]), 1, 0).run()

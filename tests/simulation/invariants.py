@@ -12,7 +12,14 @@ from bus.codec import decode_audit, decode_change, decode_record, unpack
 from bus.messages import AuditRecord, Change, Outcome, Step, Value
 from router.core.delivery import HELD_UNKNOWN, content_hash
 
-EVENT_OUTCOMES = {Outcome.ACCEPTED, Outcome.UNCHANGED, Outcome.STALE, Outcome.REFUSED, Outcome.INVALID}
+EVENT_OUTCOMES = {
+    Outcome.ACCEPTED,
+    Outcome.UNCHANGED,
+    Outcome.STALE,
+    Outcome.REFUSED,
+    Outcome.INVALID,
+    Outcome.UNMATCHED,
+}
 DELIVERY_OUTCOMES = {
     Outcome.DELIVERED,
     Outcome.UNCHANGED,

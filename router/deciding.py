@@ -1,0 +1,362 @@
+"""Step 1 of intake: decide a batch of events, before anything is written.
+
+Finds the record that each event is about, gathers what the merge needs to know (what its system was given,
+the terms on which owners depend), and collects all that follows: changes, audit, conflicts, corrections.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bus import subjects
+from bus.codec import decode_event, encode_change
+from bus.errors import Garbage
+from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
+from bus.port import Message, Stored
+from router.batch import Batch, Put, ToTell, Unmatched
+from router.core.authority import NO_SPANS, Spans, next_instant
+from router.core.fields import Told
+from router.core.held import NOTHING_GIVEN, Given
+from router.core.identity import LinkName, named, references, resolve
+from router.core.linking import LINKING, decide_link
+from router.core.merge import Decision, merge
+from router.core.rules import District, EntityRule
+from router.finding import Finding
+from router.records import Links, Records
+from router.restores import Restores, limits
+from router.spans import Spanning
+from router.store import Store
+
+STARTS_MAX: Final = 3
+OURSELVES: Final = "yellowbus"
+OPERATOR: Final = "operator"
+"""Systems that are none: what the hub says to itself, and what people decide."""
+ACTS: Final = LINKING | {Op.PICK}
+
+
+class Deciding:
+    """Decides events by the rules of now. `look` it up, `merge` it, note what follows."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        records: Records,
+        links: Links,
+        district: District,
+        tokens: subjects.Tokens,
+        epoch: int,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._links = links
+        self._tokens = tokens
+        self._epoch = epoch
+        self._now_ms = now_ms
+        self._restores = Restores()
+        self.standing: dict[str, int] = {}
+        """By key the event of a record's newest change on CHANGES, while the index catches up."""
+        self.district = district
+
+    @property
+    def district(self) -> District:
+        """The rules it decides by. A new configuration is a new value here, between two batches."""
+        return self._district
+
+    @district.setter
+    def district(self, district: District) -> None:
+        self._district = district
+        self._references = {name: references(rule) for name, rule in district.entities.items()}
+        self._spanning = Spanning(district.entities, ZoneInfo(district.timezone))
+        self._restores_max = limits(district)
+        self._dated = {name: _is_dated(rule) for name, rule in district.entities.items()}
+        self._finding = Finding(self._store, self._records, self._tokens, district.entities)
+        self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
+
+    async def decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
+        """All that these events come to. `decided`: changes that an earlier run published."""
+        now_ms = self._now_ms()
+        taken = {change.record.event_seq: (change, body) for change, body in decided}
+        parsed = [(stored, self._parse(stored)) for stored in fresh]
+        batch = self._load([event for _, event in parsed if isinstance(event, Event)])
+        known = {stored.seq for stored in fresh}
+        for seq, pair in taken.items():
+            if seq not in known:  # the event is older than EVENTS keeps; the change says all
+                self._take(batch, *pair)
+        for stored, event in parsed:
+            if stored.seq in taken:
+                self._take(batch, *taken[stored.seq])
+            elif isinstance(event, str):
+                set_aside(batch, stored, event, now_ms)
+            else:
+                await self._decide_one(batch, stored, event, now_ms)
+        return batch
+
+    def _parse(self, stored: Stored) -> Event | str:
+        """The event in a message, or why it is none."""
+        try:
+            event = decode_event(stored.body, stored.traceparent)
+        except Garbage as error:
+            return error.message
+        if event.entity not in self._district.entities:
+            return "an entity that the configuration does not know"
+        if event.system not in self._district.systems and event.system not in (OURSELVES, OPERATOR):
+            return "a system that the configuration does not know"
+        if (event.op in ACTS or event.op is Op.DATE) != (event.system in (OURSELVES, OPERATOR)):
+            return "its operation is not for its system to say"
+        if subjects.event(event.system, event.entity, event.op) != stored.subject:
+            return "its subject names another system, entity or operation"
+        # A clock that runs ahead must not make everything after it look stale (design: clamped).
+        late = event.observed_at_ms > stored.at_ms
+        return event._replace(observed_at_ms=stored.at_ms) if late else event
+
+    def _load(self, events: Sequence[Event]) -> Batch:
+        wanted: dict[LinkName, None] = {}
+        maybe: dict[LinkName, None] = {}
+        for event in events:
+            wanted[event.system, event.entity, event.local_id] = None
+            names = named(event, self._references[event.entity])
+            if any(self._links.get(name) is None for name in names):
+                maybe.update(dict.fromkeys(names))
+            else:
+                wanted.update(dict.fromkeys(names))
+        links = self._links.many([*wanted, *maybe])
+        keys = {
+            links.get((event.system, event.entity, event.local_id)) or f"{event.entity}/{event.local_id}"
+            for event in events
+        }
+        keys.update(str(event.act["key"]) for event in events if "key" in event.act)
+        batch = Batch(links, self._records.many(keys), keys)
+        self._load_given(batch, events)
+        return batch
+
+    def _load_given(self, batch: Batch, events: Sequence[Event]) -> None:
+        """What systems that are told too have been given of these records."""
+        by_system: dict[str, dict[str, None]] = {}
+        for event in events:
+            if event.system in self._district.entities[event.entity].two_way:
+                key = batch.links.get((event.system, event.entity, event.local_id))
+                if key is not None:
+                    by_system.setdefault(event.system, {})[key] = None
+        for system, keys in by_system.items():
+            found = self._store.given(system, list(keys))
+            batch.given.update({(system, key): given for key, given in found.items()})
+
+    async def _decide_one(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
+        try:
+            self._apply(batch, stored, event, now_ms)
+        except Exception as error:
+            # A bug of ours. It stops the router, so that it is seen; the third time it is set aside, so that
+            # one event does not stop the district.
+            starts = self._store.read("setbacks", subjects.EVENTS, stored.seq)
+            if not starts or starts[0][0] + 1 < STARTS_MAX:
+                row = [(subjects.EVENTS, stored.seq, 1)]
+                await self._store.commit([self._store.write("save_setback", row)])
+                raise
+            set_aside(batch, stored, f"bug: {type(error).__name__}", now_ms)
+
+    # One event
+
+    def _apply(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
+        rules = self._district.entities[event.entity]
+        fields, unknown = resolve(event, self._references[event.entity], batch.links)
+        if fields is not event.fields:
+            event = event._replace(fields=fields)
+        key, candidates = self._finding.find(batch, event, rules, stored.seq)
+        if key is None:
+            self._unmatched(batch, stored, event, candidates, now_ms)
+            return
+        before = batch.records.get(key)
+        decision = self._decision(batch, stored, event, key, before, rules)
+        after = decision.record
+        if self.standing.get(key, 0) > stored.seq:
+            # A later change of the record stands, so this event was decided before it: without a change, by
+            # the rules of then, or with one that CHANGES has let go. That change has it.
+            decision, after = decision._replace(makes_change=False, owed=False, conflicts=()), None
+        made = None
+        if after is not None and decision.makes_change:
+            made = self._change(batch, event, stored, decision, after, now_ms)
+        reason = decision.reason
+        if unknown:
+            reason = f"{reason}; " * bool(reason) + f"refers to something unknown: {', '.join(unknown)}"
+        # From here on nothing raises: an event is in the batch with all of it, or not at all.
+        if after is not None and after is not before:
+            batch.records[key] = after
+            if made:
+                batch.add(*made)
+                self._finding.linked(batch, before, after)
+            else:
+                batch.seen[key] = after
+        batch.audit.append(self._audited(stored, event, key, decision, reason, now_ms))
+        self._follows(batch, stored, event, decision, key, now_ms)
+
+    def _decision(
+        self, batch: Batch, stored: Stored, event: Event, key: str, before: Record | None, rules: EntityRule
+    ) -> Decision:
+        if event.op in LINKING:
+            return decide_link(before, event, stored.seq)
+        given: Given = batch.given.get((event.system, key), NOTHING_GIVEN) if batch.given else NOTHING_GIVEN
+        spans = self._spans(batch, event, before) if self._dated[event.entity] else NO_SPANS
+        return merge(before, event, key, rules, stored.seq, Told(given, spans))
+
+    def _spans(self, batch: Batch, event: Event, before: Record | None) -> Spans:
+        values = {**(before.values if before else {}), **event.fields}
+        return self._spanning.of(event.entity, values, lambda keys: self._finding.look(batch, keys))
+
+    def _audited(
+        self, stored: Stored, event: Event, key: str, decision: Decision, reason: str, now_ms: int
+    ) -> AuditRecord:
+        record = decision.record
+        return AuditRecord(
+            f"event/{stored.seq}",
+            Step.EVENT,
+            decision.outcome,
+            now_ms,
+            source=event.system,
+            entity=event.entity,
+            key=key,
+            local_id=event.local_id,
+            op=decision.op,
+            fields=decision.changed + decision.refused,
+            reason=reason,
+            rev=record.rev if record and decision.makes_change else 0,
+            seq=stored.seq,
+            event_id=event.id,
+            observed_at_ms=event.observed_at_ms,
+            read=event.read,
+            who=str(event.act.get("who", "")),
+            traceparent=event.traceparent,
+            by_field=tuple([(name, str(each)) for name, each in decision.by_field.items()])
+            if len(decision.by_field) > 1
+            else (),
+        )
+
+    def _unmatched(
+        self,
+        batch: Batch,
+        stored: Stored,
+        event: Event,
+        candidates: tuple[str, ...],
+        now_ms: int,
+    ) -> None:
+        """Nobody can tell which record it is: it waits for one that matches, or for a person."""
+        name = (event.system, event.entity, event.local_id)
+        if event.op is Op.DELETE:
+            reason, outcome = "there is no such record", Outcome.UNCHANGED
+            batch.matched[name] = stored.seq
+            batch.unmatched.pop(name, None)
+        else:
+            outcome = Outcome.UNMATCHED
+            reason = f"{len(candidates)} records match" if candidates else "no record matches"
+            batch.matched.pop(name, None)
+            tokens = self._finding.tokens_of(event)
+            batch.unmatched[name] = Unmatched(name, stored.seq, now_ms, tokens, candidates, stored.body)
+        decision = Decision(outcome, None, False, event.op)
+        batch.audit.append(self._audited(stored, event, "", decision, reason, now_ms))
+
+    # What follows
+
+    def _change(
+        self, batch: Batch, event: Event, stored: Stored, decision: Decision, after: Record, now_ms: int
+    ) -> tuple[Change, Message]:
+        change = Change(
+            after,
+            decision.op,
+            event.id,
+            event.system,
+            decision.outcome,
+            decision.refused,
+            now_ms,
+            event.observed_at_ms,
+            event.traceparent,
+            decision.conflicts,
+        )
+        message = Message(
+            subjects.change(after.entity, self._tokens(after.key)),
+            encode_change(change),
+            f"{self._epoch}.{stored.seq}",
+            # Within an atomic batch only the first message of a subject is compared (10164).
+            None if after.key in batch.changed else after.seq,
+            event.traceparent,
+        )
+        return change, message
+
+    def _follows(
+        self, batch: Batch, stored: Stored, event: Event, decision: Decision, key: str, now_ms: int
+    ) -> None:
+        """Conflicts are told, the system that does not have the record's values is to be corrected."""
+        for number, conflict in enumerate(decision.conflicts):
+            batch.conflicts.append(ToTell(f"conflict/{stored.seq}.{number}", conflict, now_ms))
+        if event.op is Op.PICK and decision.makes_change:
+            batch.picked += [(key, name) for name in decision.changed or tuple(event.fields)]
+        if event.op in LINKING and decision.record is not None:
+            about = (str(event.act.get("system", "")), event.entity, str(event.act.get("local_id", "")))
+            self._finding.answered(batch, event, about, stored.seq)
+        if decision.owed and event.system in self._restores_max:
+            most = self._restores_max[event.system]
+            if self._restores.allows(event.system, key, most, now_ms):
+                batch.puts.append(Put(event.system, key, f"restore.{stored.seq}"))
+            else:
+                batch.bouncing.append((event.system, event.entity))
+        if self._dated[event.entity] and decision.record is not None:
+            rules = self._district.entities[event.entity]
+            spans = self._spans(batch, event, decision.record)
+            after_ms = max(event.observed_at_ms, now_ms)
+            batch.instants[key] = next_instant(rules, after_ms, spans) or 0
+
+    def _take(self, batch: Batch, change: Change, body: bytes) -> None:
+        """A change that was published by a run which did not live to commit it."""
+        record = change.record
+        before = batch.records.get(record.key)
+        batch.taken.append((change, body))
+        batch.records[record.key] = record
+        batch.seen.pop(record.key, None)
+        self._finding.linked(batch, before, record)
+        local_id = record.links.get(change.system, "")
+        for number, conflict in enumerate(change.conflicts):
+            told = ToTell(f"conflict/{record.event_seq}.{number}", conflict, change.decided_at_ms)
+            batch.conflicts.append(told)
+        batch.audit.append(
+            AuditRecord(
+                f"event/{record.event_seq}",
+                Step.EVENT,
+                change.outcome,
+                change.decided_at_ms,
+                source=change.system,
+                entity=record.entity,
+                key=record.key,
+                local_id=local_id,
+                op=change.op,
+                fields=record.changed + change.refused,
+                rev=record.rev,
+                seq=record.event_seq,
+                event_id=change.event_id,
+                observed_at_ms=change.observed_at_ms,
+                traceparent=change.traceparent,
+            )
+        )
+
+
+def set_aside(batch: Batch, stored: Stored, reason: str, now_ms: int) -> None:
+    """Not one of our events, or one that we cannot handle: settled as invalid, told, kept on EVENTS."""
+    _, system, entity, op, *_ = [*stored.subject.split("."), "", "", ""]
+    batch.audit.append(
+        AuditRecord(
+            f"event/{stored.seq}",
+            Step.EVENT,
+            Outcome.INVALID,
+            now_ms,
+            source=system,
+            entity=entity,
+            op=op,
+            reason=reason,
+            seq=stored.seq,
+            event_id=stored.id,
+            traceparent=stored.traceparent,
+        )
+    )
+
+
+def _is_dated(rules: EntityRule) -> bool:
+    return bool(rules.owners) or any(field.owners for field in rules.fields.values())

@@ -1,0 +1,152 @@
+"""Which record is an event about? The crosswalk knows; else the match rules, exactly one record at a time.
+
+What nobody can tell waits as unmatched, for a record that matches or for a person.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from bus import subjects
+from bus.codec import decode_event, encode_event
+from bus.messages import Event, Op, Record
+from bus.port import Message
+from router.batch import Batch
+from router.core.authority import owners_at
+from router.core.identity import LinkName, key_for, match_rules, match_texts
+from router.core.rules import EntityRule
+from router.records import Records
+from router.store import Store
+
+
+class Finding:
+    """Finds records, and keeps what they are found by: crosswalk and match index, in the batch at hand."""
+
+    def __init__(
+        self, store: Store, records: Records, tokens: subjects.Tokens, entities: Mapping[str, EntityRule]
+    ) -> None:
+        self._store = store
+        self._records = records
+        self._tokens = tokens
+        self._entities = entities
+        self._matched = {name: bool(match_rules(rule)) for name, rule in entities.items()}
+
+    def find(
+        self, batch: Batch, event: Event, rules: EntityRule, seq: int
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """The key of the event's record, or None and the records that it may be."""
+        """The key of the event's record, or None and the records that it may be."""
+        if "key" in event.act or event.op is Op.DISMISS:
+            return str(event.act.get("key", "")), ()
+        name = (event.system, event.entity, event.local_id)
+        if key := batch.links.get(name):
+            return key, ()
+        owns = event.system in owners_at(rules, event.observed_at_ms)
+        if event.op is not Op.DELETE and (rules.identity or not owns):
+            candidates = self._candidates(batch, event, rules, only_identity=owns)
+            free = [key for key in candidates if self._is_free(batch, key, event.system, rules)]
+            if len(candidates) == 1 and free:
+                batch.matched[name] = seq
+                return free[0], ()
+            if not owns:
+                return None, candidates
+        return key_for(event, lambda key: self._taken(batch, key)), ()
+
+    def _candidates(
+        self, batch: Batch, event: Event, rules: EntityRule, *, only_identity: bool
+    ) -> tuple[str, ...]:
+        """The live records that the first rule finds that finds any."""
+        texts = match_texts(rules, event.fields)
+        for text in texts[:1] if only_identity else texts:
+            if not text:
+                continue
+            token = self._tokens(f"{event.entity}/{text}")
+            found = {str(key): True for (key,) in self._store.read("matching", token)}
+            found.update(batch.matches.get(token, {}))
+            if keys := tuple(sorted(key for key, there in found.items() if there)):
+                return keys
+        return ()
+
+    def _is_free(self, batch: Batch, key: str, system: str, rules: EntityRule) -> bool:
+        """Has the record no id in that system yet? A membership may get another one."""
+        if rules.identity:
+            return True
+        record = self.look(batch, [key]).get(key)
+        if record is not None:
+            batch.records.setdefault(key, record)
+        return record is not None and system not in record.links
+
+    def _taken(self, batch: Batch, key: str) -> bool:
+        if key in batch.asked:  # looked up with the batch
+            return key in batch.records
+        return bool(self._records.many([key]))
+
+    def linked(self, batch: Batch, before: Record | None, record: Record) -> None:
+        """What the crosswalk and the match index say of a record that has changed."""
+        for system, local_id in record.links.items():
+            self._link(batch, (system, record.entity, local_id), record.key)
+        if record.aliases or (before and before.aliases):
+            now = {(s, record.entity, i) for s, ids in record.aliases.items() for i in ids}
+            then = {
+                (s, record.entity, i) for s, ids in (before.aliases if before else {}).items() for i in ids
+            }
+            for name in now:
+                self._link(batch, name, record.key)
+            gone = then - now - {(s, record.entity, i) for s, i in record.links.items()}
+            for name in gone:
+                batch.links.pop(name, None)
+                batch.new_links.pop(name, None)
+                batch.gone_links[name] = None
+        if self._matched.get(record.entity):
+            self._matches(batch, before, record)
+
+    def _link(self, batch: Batch, name: LinkName, key: str) -> None:
+        if batch.links.get(name) != key:
+            batch.links[name] = batch.new_links[name] = key
+            batch.gone_links.pop(name, None)
+
+    def _matches(self, batch: Batch, before: Record | None, record: Record) -> None:
+        rules = self._entities[record.entity]
+        old = match_texts(rules, before.values) if before and not before.deleted else []
+        new = match_texts(rules, record.values) if not record.deleted else []
+        for text in set(old) - set(new) - {""}:
+            batch.matches.setdefault(self._tokens(f"{record.entity}/{text}"), {})[record.key] = False
+        for text in set(new) - set(old) - {""}:
+            token = self._tokens(f"{record.entity}/{text}")
+            batch.matches.setdefault(token, {})[record.key] = True
+            self._say_again(batch, token, record.event_seq)
+
+    def _say_again(self, batch: Batch, token: str, seq: int) -> None:
+        """What waited for a record like this one is decided again, as a new event."""
+        bodies = {tuple(row[:3]): row[3] for row in self._store.read("waiting_for", token)}
+        bodies.update({name: each.body for name, each in batch.unmatched.items() if token in each.tokens})
+        for name, body in bodies.items():
+            if name not in batch.matched:
+                batch.again.append(said_again(body, seq))
+
+    def answered(self, batch: Batch, event: Event, about: LinkName, seq: int) -> None:
+        """A person has decided on an unmatched record: what it said is decided now, or dismissed."""
+        rows = self._store.read("unmatched_body", *about)
+        body = rows[0][0] if rows else None
+        if about in batch.unmatched:
+            body = batch.unmatched.pop(about).body
+        batch.matched[about] = seq
+        if body is not None and event.op is Op.LINK:
+            batch.again.append(said_again(body, seq))
+
+    def look(self, batch: Batch, keys: Iterable[str]) -> Mapping[str, Record]:
+        """Records by key, as the batch at hand has them."""
+        wanted = list(keys)
+        missing = [key for key in wanted if key not in batch.records]
+        found = self._records.many(missing) if missing else {}
+        return {**found, **{key: batch.records[key] for key in wanted if key in batch.records}}
+
+    def tokens_of(self, event: Event) -> tuple[str, ...]:
+        """What a record would be found by that this event is about."""
+        texts = match_texts(self._entities[event.entity], event.fields)
+        return tuple(self._tokens(f"{event.entity}/{text}") for text in texts if text)
+
+
+def said_again(body: bytes, seq: int) -> Message:
+    """An event once more, as news of its own: the same content under an id of its own."""
+    event = decode_event(body)
+    event = event._replace(id=f"{event.id}.again.{seq}")
+    return Message(subjects.event(event.system, event.entity, event.op), encode_event(event), event.id)
