@@ -17,9 +17,16 @@ from bus import subjects
 from bus.adapter import Destination, EntityShape, Sleep, Source, Surroundings
 from bus.port import Bus
 from router.core.delivery import Route
-from router.core.mapping import compile_destination, compile_source, destination_shape, source_shape
+from router.core.mapping import (
+    compile_destination,
+    compile_source,
+    destination_shape,
+    source_shape,
+    told_fields,
+)
 from router.core.rules import DestinationRule, District, SourceRule, SystemRule
 from router.database import Database
+from router.delivery.both_ways import BothWays
 from router.delivery.marker import Marker
 from router.delivery.worker import Worker
 from router.intake import Intake
@@ -175,8 +182,8 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
             name: Route(each, compile_destination(each, entities[name]), entities[name].owner)
             for name, each in rule.entities.items()
         },
-        linger_s=rule.linger_s,
-        rate_per_s=rule.rate_per_s,
+        rule=rule,
+        both_ways=_both_ways(shared, system.name, rule),
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
@@ -188,6 +195,17 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
         jitter=world.jitter,
         trouble=world.trouble,
     )
+
+
+def _both_ways(shared: _Shared, system: str, rule: DestinationRule) -> BothWays:
+    entities = shared.district.entities
+    names = {
+        name: told_fields(each, entities[name])
+        for name, each in rule.entities.items()
+        if system in entities[name].two_way
+    }
+    leaves = frozenset(name for name, each in entities.items() if system in each.leaves)
+    return BothWays(system, names, leaves, shared.store)
 
 
 def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker) -> Marker:

@@ -53,12 +53,19 @@ def content_hash(fields: Fields, key: bytes) -> str:
 
 
 def plan(
-    record: Record, version: Version, held: Held, route: Route, key: bytes, reference: Callable[[str], str]
+    record: Record,
+    version: Version,
+    held: Held,
+    route: Route,
+    key: bytes,
+    reference: Callable[[str], str],
+    has_it: bool | None = None,
 ) -> Planned:
     """What makes a destination's copy equal to the record, given what it holds.
 
     A record that is deleted, or does not match any more, is removed if it is there. Content that the
-    destination holds already is not sent.
+    destination holds already is not sent. `has_it`: of a system that tells us too, whether it has what it is
+    told, by what it says itself; then that counts and not what was sent.
     """
     rule = route.rule
     try:
@@ -68,7 +75,7 @@ def plan(
         return Planned(None, Outcome.FAILED, held.hash, f"{error.field}: {error.reason}")
     if wanted:
         hash_ = content_hash(fields, key)
-        if hash_ == held.hash:
+        if hash_ == held.hash if has_it is None else has_it and held.hash != HELD_UNKNOWN:
             return Planned(None, Outcome.UNCHANGED, hash_)
         return Planned(_delivery(record, version, held, rule, Op.UPDATE, fields), Outcome.READY, hash_)
     if not held.hash:
@@ -77,6 +84,17 @@ def plan(
     if rule.on_delete == "ignore":
         return Planned(None, Outcome.FILTERED, held.hash, "on_delete: ignore")
     return Planned(_delivery(record, version, held, rule, Op.DELETE, {}), Outcome.READY, "")
+
+
+def allowed(found: Planned, held: Held, mode: str) -> Planned:
+    """What the mode of a destination lets through: add-only creates, observe nothing."""
+    if found.delivery is None or mode == "live":
+        return found
+    is_create = found.delivery.op is not Op.DELETE and not held.hash
+    if mode == "add-only" and is_create:
+        return found
+    what = "delete" if found.delivery.op is Op.DELETE else "create" if is_create else "update"
+    return Planned(None, Outcome.FILTERED, held.hash, f"{mode}: would {what}")
 
 
 def _delivery(

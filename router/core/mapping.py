@@ -6,6 +6,7 @@ come again (a role, a grade). No error carries a value.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
@@ -23,6 +24,8 @@ T = TypeVar("T")
 ToEvent = Callable[[Row], tuple[str, dict[str, Value]] | None]
 
 REMEMBERED_MAX: Final = 1024
+SHAPES_MAX: Final = 64
+"""A system sends few kinds of partial news: those whose functions are kept."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What no id may hold: keys made of it would break lines of logs, listings and files."""
 _NORMALS: Final[Mapping[str, Callable[[str], str]]] = {
@@ -117,6 +120,37 @@ def compile_source(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -
         return local_id, found
 
     return to_event
+
+
+def compile_said(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -> ToEvent:
+    """As `compile_source`, for what a system says of a part of a record: a column that is not there is as it
+    was. So a field is found only if all that it is made of is there; one that is there and blank has no value.
+
+    What `when` reads must be there. The function raises Invalid.
+    """
+    made_of = {term.field: _columns(term) for term in rule.terms}
+
+    @lru_cache(SHAPES_MAX)
+    def for_fields(fields: tuple[str, ...]) -> ToEvent:
+        terms = tuple(term for term in rule.terms if term.field in fields)
+        return compile_source(replace(rule, terms=terms), entity, zone)
+
+    def to_event(row: Row) -> tuple[str, dict[str, Value]] | None:
+        for name in unsaid(rule, row):
+            raise Invalid(name, "is not there (it tells which records are meant)")
+        fields = tuple([field for field, columns in made_of.items() if all(name in row for name in columns)])
+        return for_fields(fields)(row)
+
+    return to_event
+
+
+def unsaid(rule: SourceEntity, row: Row) -> tuple[str, ...]:
+    """The columns that `when` reads and a row does not have: whether it is of this entity cannot be told."""
+    return tuple(name for name in rule.when.variables if name not in row) if rule.when else ()
+
+
+def _columns(term: Term) -> tuple[str, ...]:
+    return term.program.variables if term.program else (term.column,)
 
 
 def _parse(term: Term, field: FieldRule, zone: tzinfo) -> Parse | None:
@@ -290,6 +324,14 @@ def _plain(term: Term, value: object) -> Value:
     raise Invalid(term.field, "the expression gave neither text, number, boolean nor a list of text")
 
 
+def told_fields(rule: DestinationEntity, entity: EntityRule) -> tuple[str, ...]:
+    """The hub's fields that a destination is told of, directly or through an expression."""
+    names = [
+        name for term in rule.terms for name in (term.program.variables if term.program else (term.column,))
+    ]
+    return tuple(name for name in dict.fromkeys(names) if name in entity.fields)
+
+
 # -- both ways
 
 
@@ -329,7 +371,7 @@ def source_shape(rule: SourceEntity) -> EntityShape:
     """The columns that a source has to read for an entity: those that its mapping names."""
     names = [rule.id_field]
     for term in rule.terms:
-        names += term.program.variables if term.program else (term.column,)
+        names += _columns(term)
     names += rule.when.variables if rule.when else ()
     fields = tuple((name, Type.TEXT.value) for name in dict.fromkeys(names))
     return EntityShape(rule.entity, rule.table, rule.id_field, fields)

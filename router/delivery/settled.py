@@ -3,13 +3,14 @@
 Pure: a worker gathers these values and commits them at once.
 """
 
+import json
 from typing import NamedTuple
 
 from bus import subjects
 from bus.codec import encode_state
-from bus.messages import AuditRecord, Op, Outcome, Record, Step
+from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
 from bus.port import Message
-from router.core.delivery import Held
+from router.core.delivery import NOTHING_HELD, Held
 
 OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
 """Outcomes of a delivery that is not at its end: it stays on the work list."""
@@ -28,6 +29,25 @@ class Claim(NamedTuple):
     since_ms: int
     held: Held
     put: str = ""
+
+
+def claims_in(found: str) -> list[Claim]:
+    """The claims in the answer of `claim_work`, a JSON list of lists."""
+    return [
+        Claim(
+            turn,
+            record,
+            key,
+            rev,
+            attempt,
+            since_ms,
+            NOTHING_HELD if held is None else Held(held, Version(epoch, seq), hash_, own_id),
+            put,
+        )
+        for turn, record, key, rev, attempt, since_ms, put, held, epoch, seq, hash_, own_id in json.loads(
+            found
+        )
+    ]
 
 
 class Settled(NamedTuple):
@@ -71,12 +91,23 @@ class Telling(NamedTuple):
             seq, epoch = each.record.seq, self.epoch
         return (self.system, each.claim.record, each.record.rev, epoch, seq, each.hash, each.local_id)
 
-    def audited(self, each: Settled, owner: str, now_ms: int) -> AuditRecord:
-        """The audit record that settles it; `owner` is the system that the record came from."""
+    def audited(self, each: Settled, owner: str, now_ms: int) -> list[AuditRecord]:
+        """What settles it: its revs, and a put, which has an outcome of its own. `owner` is the system that
+        the record came from.
+        """
+        claim, id_ = each.claim, self.id_of(each.record)
+        found = []
+        if each.record.rev > claim.held.rev:
+            found.append(self._audited(each, owner, now_ms, id_, Step.DELIVERY))
+        if claim.put:
+            found.append(self._audited(each, owner, now_ms, f"{id_}/{claim.put}", Step.PUT))
+        return found
+
+    def _audited(self, each: Settled, owner: str, now_ms: int, id_: str, step: Step) -> AuditRecord:
         claim, record = each.claim, each.record
         return AuditRecord(  # by position: by name it takes twice as long, for every delivery there is
-            self.id_of(record),
-            Step.DELIVERY,
+            id_,
+            step,
             each.outcome,
             now_ms,
             owner,

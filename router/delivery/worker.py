@@ -5,7 +5,6 @@ only bring the destination to where the record is, never back.
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -15,11 +14,15 @@ from bus.errors import Unavailable
 from bus.messages import Op, Outcome, Record, Version
 from bus.port import Message
 from router.alerts import KINDS, Seldom, alert_message, sentence
-from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned, Route, backoff_s, plan
+from router.core.delivery import HELD_UNKNOWN, Planned, Route, allowed, backoff_s, plan
+from router.core.held import NOTHING_GIVEN, Given
 from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
+from router.core.rules import DestinationRule
 from router.database import Write
-from router.delivery.settled import OPEN, Claim, Settled, Telling
+from router.delivery.both_ways import BothWays
+from router.delivery.quota import Quota
+from router.delivery.settled import OPEN, Claim, Settled, Telling, claims_in
 from router.outbox import Outbox, audit_messages
 from router.records import Records
 from router.steps import to_end
@@ -34,6 +37,7 @@ POISON_ATTEMPTS_MAX: Final = 3
 RETRY_S: Final = 5.0
 ASKED_MAX_S: Final = 3_600.0
 OUTBOX_MAX: Final = 5_000
+NOBODY_GIVEN: Final[Mapping[str, Given]] = {}
 HELD_S: Final = 300.0
 """How long until a destination is asked again whether it still holds a removal."""
 
@@ -51,8 +55,8 @@ class Worker:
         system: str,
         adapter: Destination,
         routes: Mapping[str, Route],
-        linger_s: float,
-        rate_per_s: float,
+        rule: DestinationRule,
+        both_ways: BothWays,
         store: Store,
         records: Records,
         outbox: Outbox,
@@ -70,8 +74,11 @@ class Worker:
         self.unreachable = ""
         self.last_delivery_ms = 0
         self._adapter = adapter
-        self._linger_s = linger_s
-        self._rate_per_s = rate_per_s
+        self._linger_s = rule.linger_s
+        self._rate_per_s = rule.rate_per_s
+        self._mode = rule.mode
+        self._quota = Quota(rule.creates_per_hour, rule.removes_per_hour)
+        self._both_ways = both_ways
         self._store = store
         self._records = records
         self._outbox = outbox
@@ -133,16 +140,7 @@ class Worker:
 
     def _claims(self, most: int) -> list[Claim]:
         ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
-        return [
-            Claim(turn, record, key, rev, attempt, since, NOTHING_HELD, put)
-            if held is None
-            else Claim(
-                turn, record, key, rev, attempt, since, Held(held, Version(epoch, seq), hash_, own_id), put
-            )
-            for turn, record, key, rev, attempt, since, put, held, epoch, seq, hash_, own_id in json.loads(
-                found
-            )
-        ]
+        return claims_in(found)
 
     async def _wait(self) -> None:
         """Until there is news, or a postponed record is due."""
@@ -168,10 +166,20 @@ class Worker:
         # Just committed, and not at hand yet: the next round has it.
         claims = [claim for claim in claims if records[claim.key].rev >= claim.rev]
         reference = self._reference(records.values())
-        planned = [(claim, *self._plan(claim, records[claim.key], reference)) for claim in claims]
-        deliveries = [found.delivery for _, _, found in planned if found.delivery]
+        given = self._both_ways.given(claims)
+        planned = [
+            self._plan(claim, records[claim.key], reference, given.get(claim.key, NOTHING_GIVEN))
+            for claim in claims
+        ]
+        held = self._quota.hold(
+            [(found.delivery, not claim.held.hash) for claim, _, found in planned if found.delivery],
+            self._now_ms(),
+        )
+        deliveries = [
+            found.delivery for claim, _, found in planned if found.delivery and claim.key not in held
+        ]
         try:
-            receipts = await self._apply(deliveries) if deliveries else {}
+            receipts = {**held, **await self._apply(deliveries)} if deliveries else held
         except Unavailable as error:
             self._unanswered.update(delivery.key for delivery in deliveries)
             return await self._postpone_all(claims, error)
@@ -181,18 +189,23 @@ class Worker:
         settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
         # Until the ledger knows: the disk may be full. One that stays listed is in doubt as it was.
         self._unanswered.update(each.claim.key for each in settled if not each.is_open)
-        await self._commit(settled)
+        await self._commit(settled, given)
         return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
 
-    def _plan(self, claim: Claim, record: Record, reference: Callable[[str], str]) -> tuple[Record, Planned]:
+    def _plan(
+        self, claim: Claim, record: Record, reference: Callable[[str], str], given: Given
+    ) -> tuple[Claim, Record, Planned]:
         version = Version(self._epoch, record.seq)
         route = self.routes.get(record.entity)
         if route is None:  # taken out of the configuration since it was marked
-            return record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
+            return claim, record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
+        claim = self._both_ways.linked(claim, record)
         held = claim.held
         if record.rev > held.rev + 1 and self._in_doubt(claim):  # an older rev of it may be there
             held = held._replace(hash=HELD_UNKNOWN)
-        return record, plan(record, version, held, route, self._key, reference)
+        record, has_it = self._both_ways.told(record, given)
+        found = plan(record, version, held, route, self._key, reference, has_it)
+        return claim, record, allowed(found, held, self._mode)
 
     def _in_doubt(self, claim: Claim) -> bool:
         """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""
@@ -256,13 +269,18 @@ class Worker:
             claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s, receipt.tried
         )
 
-    async def _commit(self, settled: Sequence[Settled]) -> None:
+    async def _commit(self, settled: Sequence[Settled], given: Mapping[str, Given] = NOBODY_GIVEN) -> None:
         """One commit for all: ledger, work list, outbox."""
         now_ms = self._now_ms()
         done = [each for each in settled if not each.is_open]
         later = [each for each in settled if each.is_open]
+        gave, links = self._both_ways.rows(done, given, now_ms)
         messages = audit_messages(
-            [self._telling.audited(each, self._owner(each.record), now_ms) for each in done]
+            [
+                audited
+                for each in done
+                for audited in self._telling.audited(each, self._owner(each.record), now_ms)
+            ]
         )
         messages += [message for each in done for message in self._telling.told(each, now_ms)]
         messages += self._alerts(settled, now_ms)
@@ -273,6 +291,8 @@ class Worker:
                 self._store.write(
                     "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
                 ),
+                self._store.write("save_given", gave),
+                self._store.write("save_links", links),
                 self._postponed(later, now_ms),
                 *letters.writes,
             ]

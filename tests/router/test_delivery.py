@@ -13,7 +13,9 @@ from simulation.world import Town
 from bus import subjects
 from bus.codec import unpack
 from bus.messages import AuditRecord, Event, Op, Outcome, Step
+from router.core.rules import DestinationRule
 from router.database import Sqlite
+from router.delivery.both_ways import BothWays
 from router.delivery.worker import ATTEMPTS_MAX, Worker
 from router.outbox import Outbox
 from router.records import Records
@@ -271,8 +273,8 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         system="lms",
         adapter=None,  # type: ignore[arg-type]
         routes={},
-        linger_s=0.0,
-        rate_per_s=0.0,
+        rule=DestinationRule(adapter="", settings={}, entities={}),
+        both_ways=BothWays("lms", {}, frozenset(), store),
         store=store,
         records=Records(store.records, 10),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]

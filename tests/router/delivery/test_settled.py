@@ -40,7 +40,7 @@ def test_the_ledger_has_the_version_that_is_there(outcome: Outcome) -> None:
 
 @given(rev=st.integers(0, 4), outcome=st.sampled_from(ENDS))
 def test_the_audit_record_settles_all_revs_since_the_last_settled_one(rev: int, outcome: Outcome) -> None:
-    found = TELLING.audited(settled(outcome, held=HELD._replace(rev=rev)), "sis", 100)
+    (found,) = TELLING.audited(settled(outcome, held=HELD._replace(rev=rev)), "sis", 100)
 
     assert (found.rev_from, found.rev) == (rev + 1, 5)
     assert (found.step, found.outcome, found.at_ms) == (Step.DELIVERY, outcome, 100)
@@ -50,7 +50,7 @@ def test_the_audit_record_settles_all_revs_since_the_last_settled_one(rev: int, 
 
 @pytest.mark.parametrize(("attempt", "tried", "counted"), [(0, True, 1), (3, True, 4), (3, False, 3)])
 def test_only_what_was_tried_counts_as_an_attempt(attempt: int, tried: bool, counted: int) -> None:
-    found = TELLING.audited(settled(Outcome.DELIVERED, attempt=attempt, tried=tried), "sis", 100)
+    (found,) = TELLING.audited(settled(Outcome.DELIVERED, attempt=attempt, tried=tried), "sis", 100)
 
     assert found.attempt == counted
 
@@ -59,7 +59,7 @@ def test_an_id_is_the_same_for_the_same_rev_and_tells_no_key() -> None:
     ids = {
         TELLING.id_of(RECORD),
         TELLING.id_of(RECORD._replace(values={}, seen={})),
-        TELLING.audited(settled(Outcome.FAILED), "sis", 1).id,
+        TELLING.audited(settled(Outcome.FAILED), "sis", 1)[0].id,
         TELLING.told(settled(Outcome.FAILED), 2)[0].id,
     }
     others = {

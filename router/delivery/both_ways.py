@@ -1,0 +1,88 @@
+"""A destination that tells us too: what it has is not only what it was given, but also what it says.
+
+A record is sent when the system has something else, and not when it only said first what stands now.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bus.codec import encode_given
+from bus.messages import EXISTENCE, Outcome, Record, Value
+from router.core.held import NOTHING_GIVEN, UNKNOWN, Given, handed, known
+from router.core.mapping import id_of
+from router.delivery.settled import Claim, Settled
+from router.store import Store
+
+Names = Mapping[str, tuple[str, ...]]
+"""By entity the fields that a destination is told of."""
+
+
+class BothWays:
+    """One destination's view of records of which it tells us too: `names` has those entities only."""
+
+    def __init__(self, system: str, names: Names, leaves: frozenset[str], store: Store) -> None:
+        self._system = system
+        self._names = names
+        self._leaves = leaves
+        self._store = store
+
+    def given(self, claims: Iterable[Claim]) -> dict[str, Given]:
+        """By key what the system was given of these and may not have taken up."""
+        if not self._names:
+            return {}
+        keys = [claim.key for claim in claims if claim.key.partition("/")[0] in self._names]
+        return self._store.given(self._system, keys) if keys else {}
+
+    def told(self, record: Record, given: Given) -> tuple[Record, bool | None]:
+        """The record as the system is told it, and whether it has that already (None: it never tells us).
+
+        A field that waits for a person's pick, or whose refused claim is left alone, is told as the system
+        has it.
+        """
+        names = self._names.get(record.entity)
+        if names is None:
+            return record, None
+        seen = record.seen.get(self._system)
+        kept: dict[str, Value] = {}
+        for name, systems in record.asked.items():
+            if self._system in systems:
+                self._keep(kept, record, given, name)
+        if seen is not None and record.entity in self._leaves:
+            for name in seen.claims:
+                if name in names:
+                    self._keep(kept, record, given, name)
+        if kept:
+            record = record._replace(values={**record.values, **kept})
+        has_it = all(known(record, self._system, given, name) == record.values.get(name) for name in names)
+        return record, has_it and (EXISTENCE not in seen.said if seen else True)
+
+    def _keep(self, kept: dict[str, Value], record: Record, given: Given, name: str) -> None:
+        value = known(record, self._system, given, name)
+        if value is not UNKNOWN:
+            kept[name] = value
+
+    def linked(self, claim: Claim, record: Record) -> Claim:
+        """With the id by which the system itself speaks of the record, where it has not been told yet."""
+        link = record.links.get(self._system, "") if record.entity in self._names else ""
+        if not link or claim.held.local_id or link == id_of(record.key):
+            return claim
+        return claim._replace(held=claim.held._replace(local_id=link))
+
+    def rows(
+        self, done: Sequence[Settled], given: Mapping[str, Given], now_ms: int
+    ) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+        """For `save_given` and `save_links`, of deliveries that have ended."""
+        gave: list[tuple[object, ...]] = []
+        links: list[tuple[object, ...]] = []
+        for each in done:
+            names = self._names.get(each.record.entity)
+            if names is None or each.outcome not in (Outcome.DELIVERED, Outcome.UNCHANGED) or not each.hash:
+                continue
+            record, claim = each.record, each.claim
+            values = {name: record.values.get(name) for name in names}
+            seen = record.seen.get(self._system)
+            pending = handed(given.get(claim.key, NOTHING_GIVEN), seen, values, now_ms)
+            gave.append((self._system, claim.record, encode_given(pending)))
+            if not claim.held.hash:
+                local_id = each.local_id or id_of(record.key)
+                links.append((self._system, record.entity, local_id, record.key))
+        return gave, links
