@@ -124,7 +124,7 @@ def compile_source(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -
 
 def compile_said(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -> ToEvent:
     """As `compile_source`, for what a system says of a part of a record: a column that is not there is as it
-    was. So a field is found only if all that it is made of is there; one that is there and blank has no value.
+    was. So a field is found only if all that it is made of is there; a blank column has no value.
 
     What `when` reads must be there. The function raises Invalid.
     """
