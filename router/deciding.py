@@ -302,8 +302,8 @@ class Deciding:
         if self._dated[event.entity] and decision.record is not None:
             rules = self._district.entities[event.entity]
             spans = self._spans(batch, event, decision.record)
-            after_ms = max(event.observed_at_ms, now_ms)
-            batch.instants[key] = next_instant(rules, after_ms, spans) or 0
+            # From the event's time on: what came due during a downtime is said in order.
+            batch.instants[key] = next_instant(rules, event.observed_at_ms, spans) or 0
 
     def _take(self, batch: Batch, change: Change, body: bytes) -> None:
         """A change that was published by a run which did not live to commit it."""

@@ -108,11 +108,15 @@ class Outbox:
         ]
         return Letters(self, numbered, cleared, writes)
 
-    async def tell(self, messages: Sequence[Message]) -> None:
-        """Commit messages that go with no other write, and see them on the bus."""
+    async def leave(self, messages: Sequence[Message]) -> Awaitable[None]:
+        """Commit messages that go with no other write. What it returns is done when they are on the bus."""
         letters = self.put(messages)
         await self._store.commit(letters.writes)
-        await letters.send()
+        return letters.send()
+
+    async def tell(self, messages: Sequence[Message]) -> None:
+        """Commit messages that go with no other write, and see them on the bus."""
+        await (await self.leave(messages))
 
     def forget(self, cleared: Sequence[int]) -> None:
         """The index has let go of these."""

@@ -37,6 +37,7 @@ from router.sources.shelf import QUERIES as SHELF_QUERIES
 from router.sources.shelf import Shelf
 from router.sources.staging import Mapped
 from router.store import QUERIES, Store
+from router.timekeeper import Timekeeper
 
 RECORDS_AT_HAND: Final = 3_000
 LINKS_AT_HAND: Final = 20_000
@@ -67,9 +68,12 @@ class Pipeline:
     """The parts at work for one configuration."""
 
     district: District
+    bus: Bus
+    tokens: subjects.Tokens
     store: Store
     outbox: Outbox
     intake: Intake
+    timekeeper: Timekeeper
     markers: Mapping[str, Marker]
     workers: Mapping[str, Worker]
     sources: Mapping[str, SourceRunner]
@@ -81,6 +85,7 @@ class Pipeline:
             try:
                 async with asyncio.TaskGroup() as working:
                     working.create_task(self.intake.run())
+                    working.create_task(self.timekeeper.run())
                     for marker in self.markers.values():
                         working.create_task(marker.run())
                     for worker in self.workers.values():
@@ -134,9 +139,19 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
         workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
         yield Pipeline(
             district=district,
+            bus=world.bus,
+            tokens=shared.tokens,
             store=store,
             outbox=outbox,
             intake=_intake(shared, tuple(workers.values())),
+            timekeeper=Timekeeper(
+                bus=world.bus,
+                store=store,
+                tokens=shared.tokens,
+                now_ms=world.now_ms,
+                sleep=world.sleep,
+                trouble=world.trouble,
+            ),
             markers={
                 each.name: _marker(shared, each.name, each.destination, workers[each.name])
                 for each in systems

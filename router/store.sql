@@ -265,6 +265,14 @@ WITH wanted (key) AS (VALUES {rows})
 SELECT r.key, l.local_id FROM wanted w JOIN record r ON r.key = w.key JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND l.local_id <> '';
 
+-- ledger_of: what a destination holds of one record
+SELECT l.rev, l.hash, l.local_id, l.seq FROM record r JOIN ledger l ON l.record = r.id
+WHERE l.destination = ? AND r.key = ?;
+
+-- work_of: what a destination waits with of one record
+SELECT w.since_ms, w.attempt, w.not_before_ms, w.reason FROM record r JOIN work w ON w.record = r.id
+WHERE w.destination = ? AND r.key = ?;
+
 -- work_count: all of a destination, of these postponed, since when the one first marked
 SELECT (SELECT count(*) FROM work WHERE destination = ?1),
        (SELECT count(*) FROM work WHERE destination = ?1 AND not_before_ms > 0),

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from bus.services import Command
 from router.pipeline import Pipeline
-from router.services import status
+from router.services import conflicts, explain, status, unmatched
+
+NOUNS = (status, conflicts, unmatched, explain)
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
     """All that this router answers."""
-    return [command for noun in (status,) for command in noun.commands(pipeline, now_ms)]
+    return [command for noun in NOUNS for command in noun.commands(pipeline, now_ms)]

@@ -3,7 +3,6 @@
 A row advances on the shelf only when its event has its PubAck. A reading that is refused changes nothing.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
@@ -15,10 +14,11 @@ from bus.codec import encode_event
 from bus.errors import Refused, StreamFull, Unavailable
 from bus.messages import AuditRecord, Event, Op, Outcome, Step
 from bus.port import Bus, Message
-from router.alerts import alert_message, sentence
+from router.alerts import alert_message
 from router.core.guard import dangling, shrunk
 from router.core.rules import District
 from router.outbox import Outbox, audit_messages
+from router.sources.reach import Reach
 from router.sources.shelf import Read, Shelf
 from router.sources.staging import NOTHING, Mapped, Staging
 from router.steps import to_end
@@ -79,9 +79,13 @@ class SourceRunner:
         self._now_ms = now_ms
         self._sleep = sleep
         self._waiting = waiting
-        self._trouble = trouble
-        self.unreachable = ""
+        self._reach = Reach(system, outbox, now_ms, trouble)
         self.published = 0
+
+    @property
+    def unreachable(self) -> str:
+        """Why it cannot be read, or its news not be published; '' : it can."""
+        return self._reach.unreachable
 
     def reads(self, most: int) -> list[Read]:
         """The newest reads, newest first, those that wait before all."""
@@ -107,22 +111,12 @@ class SourceRunner:
             try:
                 await self._finish()
                 async for reading in self._source.read():
-                    self.unreachable = ""
+                    self._reach.well()
                     self._waiting.pop(reading.name, None)
                     await to_end(self._take(reading))
             except (Unavailable, StreamFull) as error:
-                await self._unreachable(error)
+                await self._reach.lost(error, kept="What was read so far is kept; it is tried again.")
                 await self._sleep(RETRY_S)
-
-    async def _unreachable(self, error: Unavailable | StreamFull) -> None:
-        self._trouble(str(error))
-        first, self.unreachable = not self.unreachable, error.message
-        if first:
-            now_ms = self._now_ms()
-            text = f"{sentence(error.message)} What was read so far is kept; it is tried again."
-            kind = error.runbook if error.runbook == "token-refused" else "source-unreachable"
-            with contextlib.suppress(Unavailable):  # no disk, no alert: the log has it
-                await self._outbox.tell([alert_message(kind, self.system, str(now_ms), now_ms, text)])
 
     async def _take(self, reading: Reading) -> None:
         read = await self._begin(reading)
