@@ -116,10 +116,13 @@ EXISTENCE = ""
 
 
 class Claim(NamedTuple):
-    """A claim that does not stand and is open: the event that made it, and when it was observed."""
+    """A claim that does not stand, while the record's value is the one it met: the event that made it, and
+    when it was observed. `is_open`: it was refused, and may yet turn out to be one side of a conflict.
+    """
 
     event_seq: int
     at_ms: int
+    is_open: bool = True
 
 
 class Seen(NamedTuple):
@@ -127,7 +130,8 @@ class Seen(NamedTuple):
 
     `at_ms`: when it last spoke of all `names`; of those in `times` it spoke later. `said`: what it said
     where that is not the record's value. `since`: when what it says of a field last changed (else: when it
-    first spoke of it, `since[EXISTENCE]`). `claims`: those of `said` that were refused and are open.
+    first spoke of it, `since[EXISTENCE]`). `claims`: those of `said` that met the
+    value that stands now.
     """
 
     at_ms: int

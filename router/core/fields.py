@@ -154,13 +154,15 @@ class Draft:
             return
         handed = self._handed(unit, said)
         if any(self._same(unit, claims, each) for _, each in handed):
-            self._says_now(unit, claims)
+            self._says_now(unit, claims)  # taken up late: another has changed it again since
+            for name in unit:
+                self._claims.pop(name, None)
             return
         base = self._base(said, spoken, handed)
         rule = self._rules.fields[unit[0]]
         if base is None:
             self._first_contact(unit, claims, rule)
-        elif self._same(unit, base, stands):
+        elif self._same(unit, base, stands) or any(name in self._claims for name in unit):
             self._alone(unit, claims, rule)
         else:
             self._conflict(unit, claims, stands, rule)
@@ -226,10 +228,11 @@ class Draft:
         for name, value in zip(unit, claims, strict=True):
             if value == self._record.values.get(name):
                 self._said.pop(name, None)
+                self._claims.pop(name, None)
             else:
                 self._said[name] = value
+                self._claims[name] = Claim(self._seq, self._at_ms, is_open=False)
             self._changes_its_mind(name)
-            self._claims.pop(name, None)
 
     def _changes_its_mind(self, name: str) -> None:
         if self._system in self._rules.two_way:
@@ -253,7 +256,8 @@ class Draft:
         else:
             self._says_now(unit, claims)
             for name in unit:
-                self._claims[name] = Claim(self._seq, self._at_ms)
+                if name in self._said:
+                    self._claims[name] = Claim(self._seq, self._at_ms)
             self._owed = True
             self._outcome(unit, Outcome.REFUSED)
 
@@ -362,6 +366,8 @@ class Draft:
             origins.update(dict.fromkeys(news, origin))
             changed += news
             self._agrees(each.unit)
+            for name in each.unit:
+                self._changes_its_mind(name)
             outcome = Outcome.CONFLICT if each.conflict else Outcome.ACCEPTED
             if each.conflict:
                 self._conflicts.append(each.conflict)
@@ -390,7 +396,8 @@ class Draft:
         for system, theirs in seen.items():
             if system == self._system or not any(name in theirs.names for name in each.unit):
                 continue
-            if claim := next((theirs.claims[name] for name in each.unit if name in theirs.claims), None):
+            claims = [theirs.claims[name] for name in each.unit if name in theirs.claims]
+            if claim := next((claim for claim in claims if claim.is_open), None):
                 claimed = tuple([theirs.said.get(n, self._record.values.get(n)) for n in each.unit])
                 if claimed != each.values:
                     met = True

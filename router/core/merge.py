@@ -206,7 +206,8 @@ def _first(empty: Record, event: Event, rules: EntityRule, event_seq: int, told:
             said[name] = value
     origins = dict.fromkeys(values, Origin(system, event_seq, at_ms, "owner", 1))
     since = {EXISTENCE: at_ms} if system in rules.two_way else {}
-    seen = {system: Seen(at_ms, tuple(event.fields), said, {}, since)}
+    claims = dict.fromkeys(said, Claim(event_seq, at_ms, is_open=False))
+    seen = {system: Seen(at_ms, tuple(event.fields), said, {}, since, claims)}
     owed = bool(said) and system in rules.two_way
     by_field = refused if refused else {}
     return Merged(values, origins, seen, tuple(values), by_field, (), tuple(said), {}, {}, owed)

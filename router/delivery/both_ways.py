@@ -47,8 +47,8 @@ class BothWays:
             if self._system in systems:
                 self._keep(kept, record, given, name)
         if seen is not None and record.entity in self._leaves:
-            for name in seen.claims:
-                if name in names:
+            for name, claim in seen.claims.items():
+                if claim.is_open and name in names:
                     self._keep(kept, record, given, name)
         if kept:
             record = record._replace(values={**record.values, **kept})

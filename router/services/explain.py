@@ -124,7 +124,7 @@ def _field(record: Record, rules: EntityRule, name: str, at_ms: int) -> dict[str
             "event": seen.claims[name].event_seq,
         }
         for system, seen in record.seen.items()
-        if name in seen.claims
+        if name in seen.claims and seen.claims[name].is_open
     }
     return {
         "value": record.values.get(name),
