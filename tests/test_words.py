@@ -68,11 +68,12 @@ def code_of(page: Path) -> list[str]:
     return lines + [" ".join(span.split()) for span in spans]
 
 
-def commands_of(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """(sub-command, its options) of each `yellowbus ...` that a person would type."""
+def commands_of(page: Path) -> Iterator[tuple[list[str], list[str]]]:
+    """(sub-command and the one below it, options) of each `yellowbus ...` that a person would type."""
     for line in code_of(page):
         for name, rest in re.findall(r"(?:^|\$ |\$\(|: |\")yellowbus ([a-z]+)([^\"#|()]*)", line):
-            yield name, re.findall(r"--[a-z][a-z-]*", rest)
+            below = re.match(r" ([a-z]+)\b", rest)
+            yield [name, *(below.groups() if below else ())], re.findall(r"--[a-z][a-z-]*", rest)
 
 
 def test_every_code_has_its_runbook_and_every_runbook_a_code() -> None:
@@ -92,9 +93,12 @@ def test_a_runbook_has_its_sections_in_order_and_none_is_empty(page: Path) -> No
 def test_every_command_on_a_page_is_there_with_its_options(page: Path) -> None:
     context = click.Context(main)
 
-    for name, options in commands_of(page):
+    for (name, *below), options in commands_of(page):
         command = main.get_command(context, name)
         assert command, f"{page.name}: yellowbus {name}"
+        if below and isinstance(command, click.Group):
+            command = command.get_command(context, below[0])
+            assert command, f"{page.name}: yellowbus {name} {below[0]}"
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert set(options) <= known, f"{page.name}: yellowbus {name} {' '.join(options)}"
 
@@ -126,7 +130,7 @@ def test_every_variable_on_a_page_is_read_somewhere(page: Path) -> None:
 
 
 def test_the_pages_say_enough_to_be_looked_at() -> None:
-    named = {name for page in PAGES for name, _ in commands_of(page)}
+    named = {names[0] for page in PAGES for names, _ in commands_of(page)}
 
     assert named >= {"up", "router", "check", "doctor", "status", "reads", "rebuild"}
     assert named <= set(COMMANDS)
