@@ -53,12 +53,11 @@ class PullConsumer:
     """`bus.port.Consumer`. Begun by `begin`; there is nothing to wait for before that."""
 
     def __init__(
-        self, connection: Connection, stream: str, name: str, batch: int, bodies: bool = True
+        self, connection: Connection, stream: str, name: str, batch: int
     ) -> None:
         self._connection = connection
         self._where = f"{stream}.{name}"
         self._batch = batch
-        self._bodies = bodies
         self._subscription: Subscription | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._begin_at_s: float | None = None
@@ -250,7 +249,7 @@ class PullConsumer:
             return
         self._received = seq
         id_ = trace = ""
-        if self._bodies and head:
+        if head:
             headers = headers_of(head)
             id_, trace = headers.get("Nats-Msg-Id", ""), headers.get("traceparent", "")
         self._buffer.append(Stored(subject.decode(), seq, at_ms, body, id_, trace, text))

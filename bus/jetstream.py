@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from bus.adapter import Sleep
-from bus.connection import Address, Connection, connect
+from bus.connection import Address, ApiError, Connection, connect
 from bus.consume import PullConsumer
+from bus.errors import Unavailable
 from bus.port import Message, Stored, StreamInfo
 from bus.provision import provision, provision_consumer
 from bus.publish import Publisher
@@ -56,17 +57,26 @@ class JetStream:
         filters: Sequence[str] = (),
         start: str = "all",
         batch: int = 500,
-        bodies: bool = True,
     ) -> PullConsumer:
-        durable = Durable(
-            stream=stream, name=name, filters=tuple(filters), start=start, batch=batch, bodies=bodies
-        )
+        durable = Durable(stream=stream, name=name, filters=tuple(filters), start=start, batch=batch)
         await provision_consumer(self.connection, durable)
-        consumer = PullConsumer(self.connection, stream, name, batch, bodies)
+        consumer = PullConsumer(self.connection, stream, name, batch)
         await consumer.begin()
         self.connection.listen(consumer)
         self._consumers.append(consumer)
         return consumer
+
+    async def place(self, stream: str, name: str, *, filters: Sequence[str] = ()) -> int:
+        await provision_consumer(self.connection, Durable(stream=stream, name=name, filters=tuple(filters)))
+        info = await self.connection.api(f"CONSUMER.INFO.{stream}.{name}")
+        return int(info["ack_floor"]["stream_seq"])
+
+    async def move(self, stream: str, name: str, seq: int) -> None:
+        # A reset with a sequence (ADR-60) moves the durable without a delivery, forward too (2.15.1, tried).
+        try:
+            await self.connection.api(f"CONSUMER.RESET.{stream}.{name}", {"seq": seq + 1})
+        except ApiError as error:
+            raise Unavailable(f"{stream}.{name}: {error.message}", runbook="bus-consumer-gone") from error
 
     def read(
         self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None

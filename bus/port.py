@@ -83,13 +83,19 @@ class Bus(Protocol):
         filters: Sequence[str] = (),
         start: str = "all",
         batch: int = 500,
-        bodies: bool = True,
     ) -> Consumer:
-        """Follow a stream as durable `name`; makes it if it is not there (`start`: "all" or "new"). Without
-        `bodies` the messages come without body, id and traceparent: only which they are.
+        """Follow a stream as durable `name`; makes it if it is not there (`start`: "all" or "new").
 
         Resets it first: what was delivered but not acknowledged comes again, in order.
         """
+        ...
+
+    async def place(self, stream: str, name: str, *, filters: Sequence[str] = ()) -> int:
+        """Up to which sequence durable `name` is done; makes it if it is not there. Nothing is delivered."""
+        ...
+
+    async def move(self, stream: str, name: str, seq: int) -> None:
+        """Durable `name` is done up to that sequence. Raises Unavailable if it is gone."""
         ...
 
     def read(

@@ -110,16 +110,13 @@ STREAMS: Final[tuple[Stream, ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durable:
-    """One durable pull consumer with one reader, acknowledged up to a message. Without `bodies` it is told
-    only that there are messages, and which.
-    """
+    """One durable pull consumer with one reader, acknowledged up to a message."""
 
     stream: str
     name: str
     filters: tuple[str, ...] = ()
     start: str = "all"
     batch: int = 500
-    bodies: bool = True
 
     def config(self) -> dict[str, Any]:
         """The `config` of CONSUMER.CREATE. No `backoff`: its first step would replace ack_wait."""
@@ -135,8 +132,6 @@ class Durable:
             "max_waiting": MAX_WAITING,
             "metadata": {SCHEMA_KEY: SCHEMA},
         }
-        if not self.bodies:
-            wanted["headers_only"] = True
         if self.filters:
             wanted["filter_subjects"] = list(self.filters)
         return wanted

@@ -21,8 +21,9 @@ from bus.messages import AuditRecord, Event, Outcome, Record
 from bus.port import Bus, Stored
 from router.core.identity import named, references, resolve
 from router.core.merge import merge
-from router.core.rules import District
+from router.core.rules import DestinationRule, District
 from router.database import Database, Write
+from router.delivery.marker import position_of
 from router.store import SCHEMA, Store, named_queries
 
 QUERIES: Final = named_queries(Path(__file__).with_name("rebuild.sql"))
@@ -95,6 +96,7 @@ class Rebuild:
         await self._seen(events)
         await self._mark()
         positions = [("events", events), ("changes", changes), ("epoch", self._epoch), ("schema", SCHEMA)]
+        positions += [(position_of(system), changes) for system in self._destinations() if changes]
         await self._store.commit([self._store.write("save_positions", positions)])
         records, seen, links, ledger, work = self._database.read(QUERIES["counts"])[0]
         return Rebuilt(events, changes, records, seen, links, ledger, work, self._foreign)
@@ -254,11 +256,14 @@ class Rebuild:
 
     # The work list
 
+    def _destinations(self) -> dict[str, DestinationRule]:
+        systems = self._district.systems.values()
+        return {system.name: system.destination for system in systems if system.destination}
+
     async def _mark(self) -> None:
         """Whatever a destination does not hold in its newest rev. One that turns out equal is not sent."""
         rows = [
-            (system.name, self._now_ms, json.dumps(sorted(system.destination.entities)))
-            for system in self._district.systems.values()
-            if system.destination
+            (name, self._now_ms, json.dumps(sorted(rule.entities)))
+            for name, rule in self._destinations().items()
         ]
         await self._store.commit([Write(QUERIES["mark_behind"], rows)])

@@ -1,27 +1,33 @@
-"""CHANGES -> the work list of one destination: mark the records, commit, acknowledge.
+"""CHANGES -> the work list of one destination: mark the records, commit, move its durable.
 
-Only how far the durable consumer has come matters: the records that changed up to there are found in the
-index, which has them by their sequence. No body is opened.
+The index has the changed records by their sequence, so nothing is read from the stream: a marker follows how
+far the index has come. The destination's durable consumer on CHANGES is kept where the marker is, for whoever
+asks the server how far a destination is behind.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from bus import subjects
 from bus.adapter import Sleep
 from bus.errors import Unavailable
-from bus.port import Bus, Consumer, Stored
+from bus.port import Bus
 from router.core.rules import DestinationRule
 from router.steps import to_end
 from router.store import Store
 
-BATCH: Final = 1_000
+BATCH: Final = 2_000
 RETRY_S: Final = 1.0
 
 
+def position_of(system: str) -> str:
+    """Under which name the index keeps up to which CHANGES sequence a destination is marked."""
+    return f"marked.{system}"
+
+
 class Marker:
-    """Follows CHANGES for one destination as the durable consumer of its name."""
+    """Follows CHANGES for one destination, as the durable consumer of its name."""
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class Marker:
         self._sleep = sleep
         self._marked = marked
         self._trouble = trouble
+        self._position = position_of(system)
         self.seq = 0
 
     async def run(self) -> None:
@@ -56,20 +63,22 @@ class Marker:
                 await self._sleep(RETRY_S)
 
     async def _follow(self) -> None:
-        consumer = await self._bus.consume(
-            subjects.CHANGES, self._system, filters=self._filters, batch=BATCH, bodies=False
-        )
-        try:
-            while True:
-                batch = await consumer.next()
-                await to_end(self._take(consumer, batch))
-        finally:
-            await consumer.close()
+        there = await self._bus.place(subjects.CHANGES, self._system, filters=self._filters)
+        # An index that was made anew does not know, and has on the work list what is behind.
+        self.seq = self._store.position(self._position) or there
+        while True:
+            await self._store.reached("changes", self.seq + 1)
+            await to_end(self._take())
 
-    async def _take(self, consumer: Consumer, batch: Sequence[Stored]) -> None:
-        await self._store.reached("changes", batch[-1].seq)
-        row = (self._system, self._now_ms(), batch[0].seq, batch[-1].seq, self._entities)
-        await self._store.commit([self._store.write("mark", [row])])
-        self.seq = batch[-1].seq
+    async def _take(self) -> None:
+        upto = min(self._store.position("changes"), self.seq + BATCH)
+        row = (self._system, self._now_ms(), self.seq + 1, upto, self._entities)
+        await self._store.commit(
+            [
+                self._store.write("mark", [row]),
+                self._store.write("save_positions", [(self._position, upto)]),
+            ]
+        )
+        self.seq = upto
         self._marked()
-        await consumer.ack(batch[-1])
+        await self._bus.move(subjects.CHANGES, self._system, upto)

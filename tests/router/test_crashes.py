@@ -24,11 +24,10 @@ INTAKE = (
     "acked intake",
 )
 DELIVERY = (
-    "next lms",
     "commit index work",
     "committed index work",
-    "ack lms",
-    "acked lms",
+    "move lms",
+    "moved lms",
     "apply lms",
     "applied lms",
     "apply idp",
@@ -51,7 +50,7 @@ SOURCE = (
     "committed sis held",
     "accepted sis",
 )
-START = ("open index.sqlite", "info CHANGES", "read EVENTS", "consume EVENTS intake", "consume CHANGES lms")
+START = ("open index.sqlite", "info CHANGES", "read EVENTS", "consume EVENTS intake", "place lms")
 POINTS = (*[(step, nth) for step in INTAKE + DELIVERY + SOURCE for nth in (1, 2)], ("refused sis", 1))
 DOWN_S = (1.0, 3 * 3600.0)
 """Within the server's window for duplicates, and beyond it."""

@@ -236,7 +236,6 @@ class Wire:
         filters: Sequence[str] = (),
         start: str = "all",
         batch: int = 500,
-        bodies: bool = True,
     ) -> Consumer:
         self._life.step(f"consume {stream} {name}")
         await self._look(stream)
@@ -245,7 +244,22 @@ class Wire:
             floor = 0 if start == "all" else self._server.streams[stream].last_seq
             self._server.durables[key] = Durable(tuple(filters), floor)
         most = min(batch, self._batch_max)
-        return Pull(self._server, self._life, self._weather, stream, name, most, bodies=bodies)
+        return Pull(self._server, self._life, self._weather, stream, name, most)
+
+    async def place(self, stream: str, name: str, *, filters: Sequence[str] = ()) -> int:
+        self._life.step(f"place {name}")
+        await self._look(stream)
+        return self._server.durables.setdefault((stream, name), Durable(tuple(filters), 0)).floor
+
+    async def move(self, stream: str, name: str, seq: int) -> None:
+        self._life.step(f"move {name}", seq)
+        await asyncio.sleep(self._weather.delay_s(f"move {name}"))
+        self._down.check(stream)
+        if self._weather.happens("bus.gone", name):
+            self._life.trace(f"  {name}: the consumer is gone")
+            raise Unavailable(f"{stream}.{name}: gone")
+        self._server.durables[stream, name].floor = seq
+        self._life.step(f"moved {name}", seq)
 
     async def read(
         self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None
@@ -300,8 +314,6 @@ class Pull:
         stream: str,
         name: str,
         batch: int,
-        *,
-        bodies: bool,
     ) -> None:
         self._server = server
         self._life = life
@@ -311,7 +323,6 @@ class Pull:
         self._batch = batch
         self._durable = server.durables[stream, name]
         self._given = self._durable.floor
-        self._bodies = bodies
 
     async def next(self) -> list[Stored]:
         while True:
@@ -323,11 +334,7 @@ class Pull:
             if found:
                 self._given = found[-1].seq
                 self._life.step(f"next {self._name}", _listed([stored.seq for stored in found]))
-                return (
-                    found
-                    if self._bodies
-                    else [stored._replace(body=b"", id="", traceparent="") for stored in found]
-                )
+                return found
             await self._server.news()
 
     def _most(self) -> int:
