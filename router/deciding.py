@@ -189,7 +189,8 @@ class Deciding:
             else:
                 batch.seen[key] = after
         batch.audit.append(self._audited(stored, event, key, decision, reason, now_ms))
-        self._follows(batch, stored, event, decision, key, now_ms)
+        if decision.conflicts or decision.owed or event.act or self._dated[event.entity]:
+            self._follows(batch, stored, event, decision, key, now_ms)
 
     def _decision(
         self, batch: Batch, stored: Stored, event: Event, key: str, before: Record | None, rules: EntityRule

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgpack
@@ -49,7 +50,17 @@ class Planned(NamedTuple):
 
 def content_hash(fields: Fields, key: bytes) -> str:
     """A keyed hash of what a destination is told: equal content, equal hash; it tells nothing."""
-    return hashlib.blake2b(msgpack.packb(fields), key=key[:64], digest_size=HASH_BYTES).hexdigest()
+    digest = _keyed(key).copy()  # to begin with the key takes as long as the content
+    digest.update(_pack(fields))
+    return digest.hexdigest()
+
+
+_pack: Final[Callable[[object], bytes]] = msgpack.Packer(autoreset=True).pack
+
+
+@lru_cache(4)
+def _keyed(key: bytes) -> "hashlib.blake2b":
+    return hashlib.blake2b(key=key[: hashlib.blake2b.MAX_KEY_SIZE], digest_size=HASH_BYTES)
 
 
 def plan(

@@ -21,26 +21,24 @@ class BothWays:
 
     def __init__(self, system: str, names: Names, leaves: frozenset[str], store: Store) -> None:
         self._system = system
-        self._names = names
+        self.names = names
         self._leaves = leaves
         self._store = store
 
     def given(self, claims: Iterable[Claim]) -> dict[str, Given]:
         """By key what the system was given of these and may not have taken up."""
-        if not self._names:
+        if not self.names:
             return {}
-        keys = [claim.key for claim in claims if claim.key.partition("/")[0] in self._names]
+        keys = [claim.key for claim in claims if claim.key.partition("/")[0] in self.names]
         return self._store.given(self._system, keys) if keys else {}
 
-    def told(self, record: Record, given: Given) -> tuple[Record, bool | None]:
-        """The record as the system is told it, and whether it has that already (None: it never tells us).
+    def told(self, record: Record, given: Given) -> tuple[Record, bool]:
+        """The record as the system is told it, and whether it has that already.
 
         A field that waits for a person's pick, or whose refused claim is left alone, is told as the system
         has it.
         """
-        names = self._names.get(record.entity)
-        if names is None:
-            return record, None
+        names = self.names[record.entity]
         seen = record.seen.get(self._system)
         kept: dict[str, Value] = {}
         for name, systems in record.asked.items():
@@ -62,7 +60,7 @@ class BothWays:
 
     def linked(self, claim: Claim, record: Record) -> Claim:
         """With the id by which the system itself speaks of the record, where it has not been told yet."""
-        link = record.links.get(self._system, "") if record.entity in self._names else ""
+        link = record.links.get(self._system, "")
         if not link or claim.held.local_id or link == id_of(record.key):
             return claim
         return claim._replace(held=claim.held._replace(local_id=link))
@@ -73,8 +71,10 @@ class BothWays:
         """For `save_given` and `save_links`, of deliveries that have ended."""
         gave: list[tuple[object, ...]] = []
         links: list[tuple[object, ...]] = []
+        if not self.names:
+            return gave, links
         for each in done:
-            names = self._names.get(each.record.entity)
+            names = self.names.get(each.record.entity)
             if names is None or each.outcome not in (Outcome.DELIVERED, Outcome.UNCHANGED) or not each.hash:
                 continue
             record, claim = each.record, each.claim

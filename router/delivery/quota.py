@@ -17,6 +17,11 @@ class Quota:
         self._most = {True: removes, False: creates}
         self._times: dict[bool, deque[int]] = {True: deque(), False: deque()}
 
+    @property
+    def limits(self) -> bool:
+        """There is a limit."""
+        return any(self._most.values())
+
     def hold(self, deliveries: Sequence[tuple[Delivery, bool]], now_ms: int) -> dict[str, Receipt]:
         """Receipts for those beyond a limit (delivery, whether it is a create). 0 means no limit."""
         held = {}

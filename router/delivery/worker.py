@@ -171,10 +171,7 @@ class Worker:
             self._plan(claim, records[claim.key], reference, given.get(claim.key, NOTHING_GIVEN))
             for claim in claims
         ]
-        held = self._quota.hold(
-            [(found.delivery, not claim.held.hash) for claim, _, found in planned if found.delivery],
-            self._now_ms(),
-        )
+        held = self._over_quota(planned)
         deliveries = [
             found.delivery for claim, _, found in planned if found.delivery and claim.key not in held
         ]
@@ -199,13 +196,21 @@ class Worker:
         route = self.routes.get(record.entity)
         if route is None:  # taken out of the configuration since it was marked
             return claim, record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
-        claim = self._both_ways.linked(claim, record)
+        has_it: bool | None = None
+        if record.entity in self._both_ways.names:
+            claim = self._both_ways.linked(claim, record)
+            record, has_it = self._both_ways.told(record, given)
         held = claim.held
         if record.rev > held.rev + 1 and self._in_doubt(claim):  # an older rev of it may be there
             held = held._replace(hash=HELD_UNKNOWN)
-        record, has_it = self._both_ways.told(record, given)
         found = plan(record, version, held, route, self._key, reference, has_it)
-        return claim, record, allowed(found, held, self._mode)
+        return claim, record, found if self._mode == "live" else allowed(found, held, self._mode)
+
+    def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
+        if not self._quota.limits:
+            return {}
+        wanted = [(found.delivery, not claim.held.hash) for claim, _, found in planned if found.delivery]
+        return self._quota.hold(wanted, self._now_ms())
 
     def _in_doubt(self, claim: Claim) -> bool:
         """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""

@@ -6,7 +6,7 @@ set aside: it counts neither as news nor as removed, and the report says where i
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
@@ -31,6 +31,8 @@ KNOWN_MAX: Final = 20_000
 ROWS_AT_ONCE: Final = 4_000
 NOTHING: Final = [(0,)]
 """The one row of a statement that needs no parameter."""
+
+_pack: Final[Callable[[object], bytes]] = msgpack.Packer(autoreset=True).pack
 
 Target = tuple[str, str]
 """(entity, local_id): what a reference may name."""
@@ -84,7 +86,8 @@ class Staging:
         self._shelf = shelf
         self._reading = reading
         self._number = number
-        self._key = district.key[: hashlib.blake2b.MAX_KEY_SIZE]
+        key = district.key[: hashlib.blake2b.MAX_KEY_SIZE]
+        self._keyed = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
         self._known: dict[str, set[str]] = {}
         self._rows: list[tuple[Any, ...]] = []
         self._plan: list[tuple[Any, ...]] = []
@@ -248,8 +251,9 @@ class Staging:
                 self._plan.append(planned)
 
     def _hash(self, entity: str, local_id: str, fields: dict[str, Value]) -> bytes:
-        content = msgpack.packb((entity, local_id, fields))
-        return hashlib.blake2b(content, key=self._key, digest_size=HASH_BYTES).digest()
+        digest = self._keyed.copy()
+        digest.update(_pack((entity, local_id, fields)))
+        return digest.digest()
 
     def _event(
         self, entity: str, op: Op, local_id: str, fields: dict[str, Value], hash_: bytes
