@@ -241,9 +241,11 @@ def _fields(
         else:
             computed.append((term.field, _told(term, entity)))
 
+    names, columns = [name for name, _ in plain], [field for _, field in plain]
+
     def fields(record: Record, source: str, reference: Reference) -> dict[str, Value]:
         values = record.values
-        told = {name: values.get(field) for name, field in plain}
+        told: dict[str, Value] = dict(zip(names, map(values.get, columns), strict=True))
         for name, field in referring:
             value = values.get(field)
             if type(value) is str:
