@@ -5,6 +5,7 @@ have to load and decode a record again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from bus.messages import Record
@@ -46,7 +47,7 @@ class Recent(Generic[K, V]):
             kept[key] = entry
         excess = len(kept) - self._entries_max
         if excess > 0:
-            for key in list(kept)[:excess]:
+            for key in list(islice(kept, excess)):
                 del kept[key]
 
     def forget(self, keys: Iterable[K]) -> None:
