@@ -10,10 +10,11 @@ group, in the normal form of the system that speaks.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from bus.messages import EXISTENCE, Claim, Conflict, Event, Origin, Outcome, Record, Seen, Value
+from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
 from router.core.authority import NO_SPANS, Spans, owners_at, wins
 from router.core.held import NOTHING_GIVEN, Given, pending
 from router.core.rules import EntityRule, FieldRule, Normal
+from router.core.saying import Saying
 
 TURNS_MAX: Final = 6
 TURNS_WITHIN_MS: Final = 3_600_000
@@ -74,11 +75,7 @@ class Draft:
         self._key = key
         self._system = event.system
         self._at_ms = event.observed_at_ms
-        self._before = record.seen.get(event.system)
-        before = self._before or Seen(self._at_ms)
-        self._said = dict(before.said)
-        self._since = dict(before.since)
-        self._claims = dict(before.claims)
+        self._saying = Saying(record, event, rules, event_seq)
         self._normal: Mapping[str, Normal] = rules.normal.get(event.system, {})
         self._accepted: list[Accepted] = []
         self._conflicts: list[Conflict] = []
@@ -90,12 +87,12 @@ class Draft:
 
     def merge(self) -> Merged:
         """All units of the event."""
-        fresh = self._fresh()
+        fresh = self._saying.fresh()
         for name in self._event.fields:
             if name not in fresh:
                 self._by_field[name] = Outcome.STALE
         done: set[str] = set()
-        values, said = self._record.values, self._said
+        values, said = self._record.values, self._saying.said
         for name, value in fresh.items():
             if name in done or (name not in said and values.get(name) == value):
                 continue
@@ -108,73 +105,34 @@ class Draft:
         self._keep_invariants()
         return self._result(fresh)
 
-    # What was said when
-
-    def _fresh(self) -> dict[str, Value]:
-        """The fields of which it has not said anything newer."""
-        before, fields, at_ms = self._before, self._event.fields, self._at_ms
-        if before is None or (at_ms >= before.at_ms and not before.times):
-            return dict(fields)
-        return {name: value for name, value in fields.items() if at_ms >= _last_said(before, name)}
-
-    def _seen(self, fresh: Iterable[str]) -> Seen:
-        """What the system has said, this event included."""
-        before, at_ms, full = self._before, self._at_ms, self._event.full
-        first_ms = {EXISTENCE: at_ms} if self._system in self._rules.two_way else {}
-        if before is None or not before.names:
-            return Seen(at_ms, tuple(fresh), self._said, {}, {**first_ms, **self._since}, self._claims)
-        spoken = dict.fromkeys(before.names)
-        names = before.names + tuple(name for name in fresh if name not in spoken)
-        times = dict(before.times)
-        newest_ms = before.at_ms
-        if full and at_ms >= newest_ms:
-            carried = self._event.fields
-            times = {n: times.get(n, newest_ms) for n in names if n not in carried} | {
-                n: t for n, t in times.items() if t > at_ms
-            }
-            newest_ms = at_ms
-        else:
-            times |= {name: at_ms for name in fresh if at_ms != newest_ms}
-            if at_ms == newest_ms:
-                times = {n: t for n, t in times.items() if n not in fresh}
-        return Seen(newest_ms, names, self._said, times, self._since, self._claims)
-
     # One unit
 
     def _judge(self, unit: Unit, fresh: Mapping[str, Value]) -> None:
-        values, before = self._record.values, self._before
+        values, saying = self._record.values, self._saying
         stands = tuple([values.get(name) for name in unit])
         claims = tuple([self._claimed(name, fresh) for name in unit])
         if self._same(unit, claims, stands):
-            self._agrees(unit)
+            saying.agrees(unit)
             return
-        spoken = before is not None and any(name in before.names for name in unit)
-        said = tuple([self._says(name) for name in unit])
+        spoken = saying.spoke_of(unit)
+        said = tuple([saying.says(name) for name in unit])
         if spoken and self._same(unit, claims, said):
             return
         handed = self._handed(unit, said)
         if any(self._same(unit, claims, each) for _, each in handed):
-            self._says_now(unit, claims)  # taken up late: another has changed it again since
-            for name in unit:
-                self._claims.pop(name, None)
+            saying.takes_up_late(unit, claims)
             return
         base = self._base(said, spoken, handed)
         rule = self._rules.fields[unit[0]]
         if base is None:
             self._first_contact(unit, claims, rule)
-        elif self._same(unit, base, stands) or any(name in self._claims for name in unit):
+        elif self._same(unit, base, stands) or any(name in saying.claims for name in unit):
             self._alone(unit, claims, rule)
         else:
             self._conflict(unit, claims, stands, rule)
 
     def _claimed(self, name: str, fresh: Mapping[str, Value]) -> Value:
-        return fresh[name] if name in fresh else self._says(name)
-
-    def _says(self, name: str) -> Value:
-        """What the system said of a field before this event; the record's value if that is the same."""
-        if self._before is not None and name in self._before.said:
-            return self._before.said[name]
-        return self._record.values.get(name)
+        return fresh[name] if name in fresh else self._saying.says(name)
 
     def _same(self, unit: Unit, mine: tuple[Value, ...], theirs: tuple[Value, ...]) -> bool:
         """Equal in the normal form of the system that says `mine`."""
@@ -191,7 +149,7 @@ class Draft:
         """What it was given of the unit and may not have taken up yet, oldest first."""
         if not self._told.given:
             return []
-        entries = [pending(self._told.given, self._before, name) for name in unit]
+        entries = [pending(self._told.given, self._saying.before, name) for name in unit]
         if len(unit) == 1:
             return [(at_ms, (value,)) for at_ms, value in entries[0]]
         times = sorted({at_ms for each in entries for at_ms, _ in each})
@@ -217,47 +175,23 @@ class Draft:
 
     # What comes of it
 
-    def _agrees(self, unit: Unit) -> None:
-        for name in unit:
-            if name in self._said:
-                del self._said[name]
-                self._changes_its_mind(name)
-            self._claims.pop(name, None)
-
-    def _says_now(self, unit: Unit, claims: tuple[Value, ...]) -> None:
-        for name, value in zip(unit, claims, strict=True):
-            if value == self._record.values.get(name):
-                self._said.pop(name, None)
-                self._claims.pop(name, None)
-            else:
-                self._said[name] = value
-                self._claims[name] = Claim(self._seq, self._at_ms, is_open=False)
-            self._changes_its_mind(name)
-
-    def _changes_its_mind(self, name: str) -> None:
-        if self._system in self._rules.two_way:
-            self._since[name] = self._at_ms
-
     def _first_contact(self, unit: Unit, claims: tuple[Value, ...], rule: FieldRule) -> None:
         """Nobody knows what it had before: the owner's value stands, and a difference is only reported."""
         if self._system in owners_at(rule, self._at_ms, self._told.spans):
             self._accepted.append(Accepted(unit, claims, "owner"))
             return
-        self._says_now(unit, claims)
+        self._saying.disagrees(unit, claims)
         self._contact += unit
         self._owed = True
 
     def _alone(self, unit: Unit, claims: tuple[Value, ...], rule: FieldRule) -> None:
         if any(name in self._asked for name in unit):
-            self._says_now(unit, claims)
+            self._saying.disagrees(unit, claims)
             self._outcome(unit, Outcome.HELD)
         elif self._system in owners_at(rule, self._at_ms, self._told.spans):
             self._accepted.append(Accepted(unit, claims, "owner"))
         else:
-            self._says_now(unit, claims)
-            for name in unit:
-                if name in self._said:
-                    self._claims[name] = Claim(self._seq, self._at_ms)
+            self._saying.disagrees(unit, claims, is_open=True)
             self._owed = True
             self._outcome(unit, Outcome.REFUSED)
 
@@ -280,7 +214,7 @@ class Draft:
             self._accepted.append(Accepted(unit, claims, why, conflict))
             return
         self._conflicts.append(conflict)
-        self._says_now(unit, claims)
+        self._saying.disagrees(unit, claims)
         self._outcome(unit, Outcome.CONFLICT)
         if winner:
             self._owed = True
@@ -342,7 +276,7 @@ class Draft:
                 self._conflicts.append(
                     self._as_conflict(each.unit, each.values, stands, origin, "invariant", origin.system)
                 )
-                self._says_now(each.unit, each.values)
+                self._saying.disagrees(each.unit, each.values)
                 self._owed = True
                 self._outcome(each.unit, Outcome.CONFLICT)
 
@@ -365,16 +299,15 @@ class Draft:
             news = [name for name in each.unit if record.values.get(name) != values[name]]
             origins.update(dict.fromkeys(news, origin))
             changed += news
-            self._agrees(each.unit)
-            for name in each.unit:
-                self._changes_its_mind(name)
+            self._saying.agrees(each.unit)
+            self._saying.changes_its_mind(each.unit)
             outcome = Outcome.CONFLICT if each.conflict else Outcome.ACCEPTED
             if each.conflict:
                 self._conflicts.append(each.conflict)
             if self._others_yield(each, seen):
                 outcome = Outcome.CONFLICT
             self._outcome(each.unit, outcome)
-        seen[self._system] = self._seen(fresh)
+        seen[self._system] = self._saying.seen(fresh)
         return Merged(
             values,
             origins,
@@ -429,16 +362,10 @@ class Draft:
         self._turns.pop(name)
         stands = tuple([self._record.values.get(n) for n in each.unit])
         self._conflicts.append(self._as_conflict(each.unit, each.values, stands, origin, "bouncing", ""))
-        self._says_now(each.unit, each.values)
+        self._saying.disagrees(each.unit, each.values)
         self._ask(each.unit, origin.system)
         self._outcome(each.unit, Outcome.CONFLICT)
         return True
-
-
-def _last_said(seen: Seen, name: str) -> int:
-    if name in seen.times:
-        return seen.times[name]
-    return seen.at_ms if name in seen.names else 0
 
 
 def _after(theirs: Seen, each: Accepted, old: Mapping[str, Value]) -> Seen:

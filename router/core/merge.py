@@ -181,13 +181,17 @@ def _appeared(
         merged.changed,
         event_seq,
         merged.values,
-        {name: origin for name, origin in merged.origins.items() if name != EXISTENCE},
+        merged.origins if tombstone is None else _without_existence(merged.origins),
         {**empty.links, system: event.local_id},
         merged.seen,
         empty.extra,
         aliases=empty.aliases,
     )
     return _decided(merged, record, True, Op.CREATE, rules)
+
+
+def _without_existence(origins: Mapping[str, Origin]) -> dict[str, Origin]:
+    return {name: origin for name, origin in origins.items() if name != EXISTENCE}
 
 
 def _first(empty: Record, event: Event, rules: EntityRule, event_seq: int, told: Told) -> Merged:

@@ -319,10 +319,10 @@ class Worker:
     def _alerts(self, settled: Sequence[Settled], now_ms: int) -> list[Message]:
         """What a person has to look at: dead letters, and removals that a guard at the destination holds."""
         failed = sum(each.outcome is Outcome.FAILED for each in settled)
-        for each in settled:
-            self._held.pop(each.claim.key, None)
-            if each.outcome is Outcome.HELD:
-                self._held[each.claim.key] = each.reason
+        if self._held:
+            for each in settled:
+                self._held.pop(each.claim.key, None)
+        self._held.update({each.claim.key: each.reason for each in settled if each.outcome is Outcome.HELD})
         told = []
         if failed and self._seldom.due("dead-letters", now_ms):
             text = (
