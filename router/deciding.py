@@ -14,6 +14,7 @@ from bus.errors import Garbage
 from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
 from bus.port import Message, Stored
 from router.batch import Batch, Put, ToTell, Unmatched
+from router.core.acts import decide_date, decide_pick
 from router.core.authority import NO_SPANS, Spans, next_instant
 from router.core.fields import Told
 from router.core.held import NOTHING_GIVEN, Given
@@ -198,7 +199,11 @@ class Deciding:
         if event.op in LINKING:
             return decide_link(before, event, stored.seq)
         given: Given = batch.given.get((event.system, key), NOTHING_GIVEN) if batch.given else NOTHING_GIVEN
+        if event.op is Op.PICK:
+            return decide_pick(before, event, rules, stored.seq)
         spans = self._spans(batch, event, before) if self._dated[event.entity] else NO_SPANS
+        if event.op is Op.DATE:
+            return decide_date(before, event, rules, stored.seq, spans)
         return merge(before, event, key, rules, stored.seq, Told(given, spans))
 
     def _spans(self, batch: Batch, event: Event, before: Record | None) -> Spans:

@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bus import subjects
-from bus.adapter import Destination, EntityShape, Sleep, Source, Surroundings
+from bus.adapter import Destination, EntityShape, Listener, Sleep, Source, Surroundings
 from bus.port import Bus
 from router.core.delivery import Route
 from router.core.mapping import (
@@ -32,14 +32,18 @@ from router.delivery.worker import Worker
 from router.intake import Intake
 from router.outbox import Outbox
 from router.records import Links, Records
+from router.sources.heard import QUERIES as HEARD_QUERIES
+from router.sources.heard import Heard
+from router.sources.listening import ListenerRunner
 from router.sources.runner import SourceRunner, Waiting
+from router.sources.said import Reader, Told
 from router.sources.shelf import QUERIES as SHELF_QUERIES
 from router.sources.shelf import Shelf
 from router.sources.staging import Mapped
 from router.store import QUERIES, Store
 from router.timekeeper import Timekeeper
 
-RECORDS_AT_HAND: Final = 3_000
+RECORDS_AT_HAND: Final = 6_000
 LINKS_AT_HAND: Final = 20_000
 
 OpenDatabase = Callable[[Path, str], contextlib.AbstractAsyncContextManager[Database]]
@@ -58,7 +62,7 @@ class World:
     now_ms: Callable[[], int]
     sleep: Sleep
     jitter: Callable[[], float]
-    make_source: Callable[[SystemRule, Surroundings], Source]
+    make_source: Callable[[SystemRule, Surroundings], Source | Listener]
     make_destination: Callable[[SystemRule, Surroundings], Destination]
     trouble: Callable[[str], None]
 
@@ -76,7 +80,7 @@ class Pipeline:
     timekeeper: Timekeeper
     markers: Mapping[str, Marker]
     workers: Mapping[str, Worker]
-    sources: Mapping[str, SourceRunner]
+    sources: Mapping[str, SourceRunner | ListenerRunner]
 
     async def run(self) -> None:
         """Work until cancelled: then every step that has begun is brought to its end, the outbox last."""
@@ -237,24 +241,30 @@ def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker)
     )
 
 
-async def _source(shared: _Shared, system: SystemRule, rule: SourceRule) -> SourceRunner:
-    world, entities = shared.world, shared.district.entities
-    path = world.state / "sources" / f"{system.name}.sqlite"
-    shelf = Shelf(await shared.stack.enter_async_context(world.open_database(path, SHELF_QUERIES["schema"])))
-    waiting = Waiting()
+async def _source(shared: _Shared, system: SystemRule, rule: SourceRule) -> SourceRunner | ListenerRunner:
+    world, waiting = shared.world, Waiting()
     shapes = tuple(source_shape(each) for each in rule.entities.values())
     surroundings = _surroundings(world, system.name, "source", shapes)
     source = world.make_source(system, replace(surroundings, waiting=waiting))
     shared.stack.push_async_callback(source.close)
+    if isinstance(source, Listener):
+        return await _listener(shared, system.name, rule, source)
+    return await _reader(shared, system.name, rule, source, waiting)
+
+
+async def _reader(
+    shared: _Shared, system: str, rule: SourceRule, source: Source, waiting: Waiting
+) -> SourceRunner:
+    world, entities = shared.world, shared.district.entities
     return SourceRunner(
-        system=system.name,
+        system=system,
         source=source,
         waiting=waiting,
         mapped=[
             Mapped.of(each, entities[name], compile_source(each, entities[name], shared.zone))
             for name, each in rule.entities.items()
         ],
-        shelf=shelf,
+        shelf=Shelf(await _source_file(shared, system, SHELF_QUERIES["schema"])),
         bus=world.bus,
         outbox=shared.outbox,
         district=shared.district,
@@ -263,6 +273,27 @@ async def _source(shared: _Shared, system: SystemRule, rule: SourceRule) -> Sour
         sleep=world.sleep,
         trouble=world.trouble,
     )
+
+
+async def _listener(shared: _Shared, system: str, rule: SourceRule, listener: Listener) -> ListenerRunner:
+    world, entities = shared.world, shared.district.entities
+    told = [Told.of(each, entities[name], shared.zone) for name, each in rule.entities.items()]
+    return ListenerRunner(
+        system=system,
+        listener=listener,
+        reader=Reader(system, told, shared.district.key),
+        heard=Heard(await _source_file(shared, system, HEARD_QUERIES["schema"])),
+        bus=world.bus,
+        outbox=shared.outbox,
+        now_ms=world.now_ms,
+        sleep=world.sleep,
+        trouble=world.trouble,
+    )
+
+
+async def _source_file(shared: _Shared, system: str, schema: str) -> Database:
+    path = shared.world.state / "sources" / f"{system}.sqlite"
+    return await shared.stack.enter_async_context(shared.world.open_database(path, schema))
 
 
 def _surroundings(world: World, system: str, side: str, shapes: tuple[EntityShape, ...]) -> Surroundings:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import click
 
 import adapters
-from bus.adapter import Destination, EntityShape, Source, Surroundings
+from bus.adapter import Destination, EntityShape, Listener, Source, Surroundings
 from bus.connection import Address, connect
 from bus.errors import ConfigError, YellowbusError
 from router.config import check_folder, config_option, state_option
@@ -24,7 +24,7 @@ from router.core.rules import District
 
 ANSWER_MAX_S: Final = 20.0
 
-Make = Callable[[Surroundings], Source | Destination]
+Make = Callable[[Surroundings], Source | Listener | Destination]
 
 
 class Door(NamedTuple):
@@ -76,13 +76,14 @@ async def _unmakable(district: District) -> list[Problem]:
     """What only the adapters themselves can say of their mapping: making one touches nothing outside."""
     problems = []
     with TemporaryDirectory(prefix="yellowbus-check-") as folder:
-        for door in doors(district):
-            try:
-                await _make(door, Path(folder)).close()
-            except ConfigError as error:
-                file = district.systems[door.system].file
-                document = read(Path(file).read_bytes(), file)
-                problems.append(document.problem((door.side,), error.message, key=True))
+        async with AsyncExitStack() as made:  # all at once: two may be in each other's way
+            for door in doors(district):
+                try:
+                    made.push_async_callback(_make(door, Path(folder)).close)
+                except ConfigError as error:
+                    file = district.systems[door.system].file
+                    document = read(Path(file).read_bytes(), file)
+                    problems.append(document.problem((door.side,), error.message, key=True))
     return problems
 
 
@@ -117,7 +118,7 @@ def doors(district: District) -> list[Door]:
     return found
 
 
-def _make(door: Door, folder: Path) -> Source | Destination:
+def _make(door: Door, folder: Path) -> Source | Listener | Destination:
     state = folder / door.system / door.side
     state.mkdir(parents=True)
     return door.make(

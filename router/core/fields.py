@@ -344,7 +344,7 @@ class Draft:
                             self._system,
                         )
                     )
-            seen[system] = _after(theirs, each, self._record.values)
+            seen[system] = after_change(theirs, each, self._record.values)
         return met
 
     def _bounces(self, each: Accepted) -> bool:
@@ -368,8 +368,8 @@ class Draft:
         return True
 
 
-def _after(theirs: Seen, each: Accepted, old: Mapping[str, Value]) -> Seen:
-    """What another system said, in terms of a record that now has other values."""
+def after_change(theirs: Seen, each: Accepted, old: Mapping[str, Value]) -> Seen:
+    """What another system said, in terms of a record that now has other values. `old`: those of before."""
     said, claims = dict(theirs.said), dict(theirs.claims)
     for name, value in zip(each.unit, each.values, strict=True):
         if name not in theirs.names:

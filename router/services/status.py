@@ -8,6 +8,7 @@ from bus.errors import BusError
 from bus.services import Command
 from router.pipeline import Pipeline
 from router.services.asking import asked, reply
+from router.sources.listening import ListenerRunner
 from router.sources.runner import SourceRunner
 
 READS_MAX: Final = 200
@@ -65,10 +66,20 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
     }
 
 
-def _source(runner: SourceRunner) -> dict[str, Any]:
+def _source(runner: SourceRunner | ListenerRunner) -> dict[str, Any]:
     last = next(iter(runner.reads(1)), None)
     return {
         "published": runner.published,
         "unreachable": runner.unreachable,
         "last_read": asdict(last) if last else None,
+        "heard": _heard(runner) if isinstance(runner, ListenerRunner) else None,
+    }
+
+
+def _heard(runner: ListenerRunner) -> dict[str, int]:
+    """What a source that speaks by itself has said since the router's start."""
+    return {
+        "last_ms": runner.last_heard_ms,
+        "duplicates": runner.duplicates,
+        "unwanted": runner.unwanted,
     }

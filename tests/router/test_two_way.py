@@ -212,3 +212,16 @@ def test_what_matches_several_records_waits_for_a_person(town: Town) -> None:
     assert records(town)["student/2"].links["idp"] == "acc-7"
     assert records(town)["student/2"].values["email"] == "bea@x"
     assert told(town, "event/4").who == "kim"
+
+
+def test_when_a_field_changes_its_owner_the_new_ones_open_claim_stands(town: Town) -> None:
+    lived(town, sis(name="Ada", badge="1"))
+    lived(town, idp(name="Ada", badge="1", after_ms=HOUR_MS))
+    lived(town, idp(name="Ada", badge="2", after_ms=3 * HOUR_MS))
+    assert told(town, "event/3").outcome is Outcome.REFUSED
+    town.loop.pass_time((TURN_MS - START_MS) / 1000)
+    assert town.live(until_quiet=False, stop_after_s=120)
+    town.live()
+
+    assert records(town)["student/1"].values["badge"] == "2"
+    assert of(town, "sis")["badge"] == "2"
