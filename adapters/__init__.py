@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from bus.adapter import Destination, Settings, Source, Surroundings
+from bus.adapter import Destination, Listener, Settings, Source, Surroundings
 from bus.errors import ConfigError
 
 
@@ -35,6 +35,7 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
     ),
     "scim": Adapter(destination=Side("adapters.scim:Destination", "adapters.scim:Settings")),
     "sql": Adapter(destination=Side("adapters.sql:Destination", "adapters.sql:Settings")),
+    "webhook": Adapter(source=Side("adapters.webhook:Source", "adapters.webhook:SourceSettings")),
 }
 
 
@@ -53,9 +54,9 @@ def settings_class(side: str, name: str) -> type[Settings]:
     return cast(type[Settings], _load(_side(side, name).settings))
 
 
-def make_source(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> Source:
+def make_source(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> Source | Listener:
     """A source of this kind. Raises ConfigError."""
-    return cast(Source, _make("source", name, settings, surroundings))
+    return cast(Source | Listener, _make("source", name, settings, surroundings))
 
 
 def make_destination(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> Destination:

@@ -117,6 +117,9 @@ def _source(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         state = f"{read['name']}: {state or read['outcome']}"
         if read["outcome"] in ("refused", "waiting") and read["remarks"]:
             state += f": {read['remarks'][0]}"
+    if heard := said.get("heard"):
+        state = f"listens, {counted(said['published'], 'event')} since the start"
+        last = time(heard["last_ms"])
     if said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"
     return Line(grade, name, "from", state, 0, 0, 0, last)
