@@ -1,0 +1,44 @@
+"""What a system has of a field, as far as the hub knows."""
+
+from bus.messages import Record, Seen
+from router.core.held import PENDING_MAX, UNKNOWN, handed, known, pending
+
+
+def record(seen: Seen | None) -> Record:
+    return Record("x/1", "x", 1, 1, False, (), 1, {"f": "c"}, {}, {}, {"s": seen} if seen else {})
+
+
+def test_it_has_what_it_was_given_last_until_it_says_something_else() -> None:
+    seen = Seen(10, ("f",), {"f": "a"}, since={"f": 5})
+
+    assert known(record(seen), "s", {}, "f") == "a"
+    assert known(record(seen), "s", {"f": ((6, "b"),)}, "f") == "b"
+    assert known(record(seen._replace(since={"f": 7})), "s", {"f": ((6, "b"),)}, "f") == "a"
+
+
+def test_a_system_that_never_spoke_has_what_it_was_given_or_nobody_knows() -> None:
+    assert known(record(None), "s", {"f": ((1, "b"),)}, "f") == "b"
+    assert known(record(None), "s", {}, "f") is UNKNOWN
+    assert known(record(Seen(1, ("g",))), "s", {}, "f") is UNKNOWN
+
+
+def test_what_was_said_and_agrees_with_the_record_is_not_kept_twice() -> None:
+    assert known(record(Seen(1, ("f",))), "s", {}, "f") == "c"
+
+
+def test_what_it_is_given_is_added_to_what_is_pending_and_what_it_took_up_goes() -> None:
+    seen = Seen(10, ("f",), {}, since={"f": 5})
+    given = handed({"f": ((4, "old"), (6, "b"))}, seen, {"f": "c"}, 9)
+
+    assert given == {"f": [(6, "b"), (9, "c")]}
+    assert handed(given, seen, {"f": "c"}, 12) == given
+    assert pending(given, seen, "f") == given["f"]
+
+
+def test_only_the_newest_are_kept() -> None:
+    given: dict[str, list[tuple[int, object]]] = {}
+    for at_ms in range(2 * PENDING_MAX):
+        given = handed(given, None, {"f": f"{at_ms}"}, at_ms)  # type: ignore[assignment,arg-type]
+
+    assert len(given["f"]) == PENDING_MAX
+    assert given["f"][-1] == (2 * PENDING_MAX - 1, f"{2 * PENDING_MAX - 1}")
