@@ -29,6 +29,7 @@ THROUGH_THE_DOOR = {
     "adapters/oneroster_csv": "read and written as packages: one fault, one test",
     "adapters/scim": "asked of a real server",
     "adapters/sql": "asked of a real database",
+    "adapters/webhook": "posted to as senders do",
     "router/config": "read as folders: one mistake, one test",
 }
 """Folders whose modules are tested together, by what goes in and comes out of the folder."""

@@ -146,4 +146,4 @@ def cell(items: list[str]) -> str:
 def _named(*names: str) -> str:
     """Names as a field of an answer: short, and in one line."""
     text = ".".join(names)[:NAME_LENGTH_MAX]
-    return text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
+    return text if text.isprintable() else ascii(text)
