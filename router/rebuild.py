@@ -1,11 +1,14 @@
 """Make the index again from the streams: they are the truth, and it is only an index of them.
 
-CHANGES gives the records and the crosswalk, AUDIT how far events are settled and what each destination holds,
-STATE the ids that destinations gave, EVENTS what systems said since without changing anything. Pages are read
-one after the other, so memory does not grow with the streams. Nothing is published.
+CHANGES gives the records and the crosswalk, AUDIT how far events are settled, what each destination holds, and
+the conflicts, STATE the ids that destinations gave and what waits unmatched, EVENTS what systems said since
+without changing anything. Pages are read one after the other, so memory does not grow with the streams.
+Nothing is published.
 
 AUDIT is kept for a time only: what a destination holds since longer ago than that is not known any more, so
 it is put on the work list, and sent again (under the id that STATE has of it: an account is not made twice).
+What a system that tells us too was given and has not taken up is not known either: its claims are compared
+with what it said.
 """
 
 import json
@@ -13,17 +16,21 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from bus import subjects
-from bus.codec import decode_audit, decode_change, decode_event, encode_seen, unpack
+from bus.codec import decode_audit, decode_change, decode_conflict, decode_event, encode_seen, unpack
 from bus.errors import Garbage, YellowbusError
 from bus.messages import AuditRecord, Event, Outcome, Record
 from bus.port import Bus, Stored
-from router.core.identity import named, references, resolve
+from router.core.authority import next_instant
+from router.core.identity import match_rules, match_texts, named, references, resolve
 from router.core.merge import merge
 from router.core.rules import DestinationRule, District
 from router.database import Database, Write
+from router.decided import ASKED, entity_of
 from router.delivery.marker import position_of
+from router.spans import Spanning
 from router.store import SCHEMA, Store, named_queries
 
 QUERIES: Final = named_queries(Path(__file__).with_name("rebuild.sql"))
@@ -83,6 +90,7 @@ class Rebuild:
         self._epoch = epoch
         self._now_ms = now_ms
         self._references = {name: references(rule) for name, rule in district.entities.items()}
+        self._tokens = subjects.Tokens(district.key)
         self._foreign = 0
 
     async def run(self) -> Rebuilt:
@@ -94,6 +102,9 @@ class Rebuild:
         await self._delivered()
         await self._own_ids()
         await self._seen(events)
+        await self._found_by()
+        await self._conflicts()
+        await self._unmatched(events)
         await self._mark()
         positions = [("events", events), ("changes", changes), ("epoch", self._epoch), ("schema", SCHEMA)]
         positions += [(position_of(system), changes) for system in self._destinations() if changes]
@@ -172,6 +183,8 @@ class Rebuild:
                 rows[record.key] = (record.key, record.entity, record.rev, record.seq, stored.body)
                 for system, local_id in record.links.items():
                     links[system, record.entity, local_id] = record.key
+                for system, local_ids in record.aliases.items():
+                    links.update({(system, record.entity, each): record.key for each in local_ids})
             await self._save(rows, links)
         return newest
 
@@ -199,14 +212,22 @@ class Rebuild:
 
     async def _own_ids(self) -> None:
         async for page in self._bus.read(subjects.STATE, subject="state.link.>"):
-            rows = []
+            rows, links = [], []
             for stored in page:
                 try:
                     said = unpack(stored.body)
-                    rows.append((said["system"], said["key"], said["local_id"]))
+                    system, key, local_id = said["system"], said["key"], said["local_id"]
                 except (Garbage, KeyError):
                     self._foreign += 1
-            await self._store.commit([Write(QUERIES["save_own_ids"], rows)])
+                    continue
+                rows.append((system, key, local_id))
+                entity = entity_of(key)
+                rule = self._district.entities.get(entity)
+                if rule is not None and system in rule.two_way:  # it speaks of the record by that id
+                    links.append((system, entity, local_id, key))
+            await self._store.commit(
+                [Write(QUERIES["save_own_ids"], rows), self._store.write("save_links", links)]
+            )
 
     # EVENTS: what was said since
 
@@ -253,6 +274,75 @@ class Rebuild:
                     observed_ms = min(event.observed_at_ms, stored.at_ms)
                     found.append((event._replace(observed_at_ms=observed_ms), stored.seq))
             yield found
+
+    # What records are found by, and when their owners change
+
+    async def _found_by(self) -> None:
+        """The match index and the timetable, from the records."""
+        rules = self._district.entities
+        spanning = Spanning(rules, ZoneInfo(self._district.timezone))
+        after = 0
+        while rows := self._database.read(QUERIES["keys_after"], (after,)):
+            after = rows[-1][0]
+            tokens: list[tuple[str, str]] = []
+            instants: list[tuple[str, int]] = []
+            for record in self._store.records([key for _, key in rows]).values():
+                if record.deleted or record.entity not in rules:
+                    continue
+                rule = rules[record.entity]
+                texts = match_texts(rule, record.values) if match_rules(rule) else []
+                tokens += [(self._tokens(f"{record.entity}/{text}"), record.key) for text in texts if text]
+                spans = spanning.of(
+                    record.entity, record.values, lambda keys: self._store.records(list(keys))
+                )
+                said_ms = max((seen.at_ms for seen in record.seen.values()), default=0)
+                if at_ms := next_instant(rule, said_ms, spans):
+                    instants.append((record.key, at_ms))
+            await self._store.commit(
+                [self._store.write("save_matching", tokens), self._store.write("save_instants", instants)]
+            )
+
+    # AUDIT and STATE: what waits for people
+
+    async def _conflicts(self) -> None:
+        """Every conflict that AUDIT keeps; one that was asked and is answered is picked."""
+        async for page in self._bus.read(subjects.AUDIT, subject="audit.conflict.>"):
+            rows = []
+            for stored in page:
+                try:
+                    conflict, _ = decode_conflict(stored.body)
+                except Garbage:
+                    self._foreign += 1
+                    continue
+                record = self._store.records([conflict.key]).get(conflict.key)
+                state = stored.subject.split(".")[2]
+                if state == ASKED and not (record and any(name in record.asked for name in conflict.fields)):
+                    state = "picked"
+                rows.append((stored.id, conflict.key, stored.at_ms, state, stored.body))
+            await self._store.commit([self._store.write("save_conflicts", rows)])
+
+    async def _unmatched(self, until: int) -> None:
+        async for page in self._bus.read(subjects.STATE, subject="state.unmatched.>"):
+            rows, waiting = [], []
+            for stored in page:
+                try:
+                    said = unpack(stored.body)
+                    if "resolved" in said or said["event_seq"] > until:
+                        continue
+                    event = decode_event(said["event"])
+                except (Garbage, KeyError):
+                    self._foreign += 1
+                    continue
+                if event.entity not in self._references:
+                    continue
+                name = (event.system, event.entity, event.local_id)
+                candidates = json.dumps(list(said["candidates"]))
+                rows.append((*name, said["event_seq"], stored.at_ms, candidates, said["event"]))
+                texts = match_texts(self._district.entities[event.entity], event.fields)
+                waiting += [(self._tokens(f"{event.entity}/{text}"), *name) for text in texts if text]
+            await self._store.commit(
+                [self._store.write("save_unmatched", rows), self._store.write("save_waiting", waiting)]
+            )
 
     # The work list
 

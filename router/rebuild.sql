@@ -28,3 +28,6 @@ ORDER BY r.seq;
 -- counts: what the new index has
 SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM record WHERE seen IS NOT NULL),
        (SELECT count(*) FROM link), (SELECT count(*) FROM ledger), (SELECT count(*) FROM work);
+
+-- keys_after: the records, some hundreds at a time
+SELECT id, key FROM record WHERE id > ? ORDER BY id LIMIT 500;

@@ -44,6 +44,11 @@ TABLES = {
     "ledger": f"destination, {KEY.format('ledger')}, rev, epoch, seq, hash, local_id",
     "work": f"destination, {KEY.format('work')}, rev",
     "outbox": "id",
+    "matching": "token, key",
+    "conflict": "id, key, state, body",
+    "unmatched": "system, entity, local_id, event_seq, candidates, body",
+    "waiting": "token, system, entity, local_id",
+    "timetable": "key, at_ms",
     "position": "name, value",
 }
 
