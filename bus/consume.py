@@ -19,7 +19,7 @@ from bus.errors import Unavailable, YellowbusError
 from bus.port import Stored
 from bus.provision import NO_CONSUMER, NO_STREAM
 from bus.topology import SECOND_NS
-from bus.wire import headers_of, wire
+from bus.wire import header, headers_of, wire
 
 log = logging.getLogger(__name__)
 
@@ -250,8 +250,7 @@ class PullConsumer:
         self._received = seq
         id_ = trace = ""
         if head:
-            headers = headers_of(head)
-            id_, trace = headers.get("Nats-Msg-Id", ""), headers.get("traceparent", "")
+            id_, trace = header(head, b"Nats-Msg-Id"), header(head, b"traceparent")
         self._buffer.append(Stored(subject.decode(), seq, at_ms, body, id_, trace, text))
         self._buffer_bytes += len(body)
         self._arrived.set()

@@ -55,3 +55,17 @@ def headers_of(head: bytes) -> dict[str, str]:
     if status:
         found["Status"], _, found["Description"] = status.partition(" ")
     return found
+
+
+def header(head: bytes, name: bytes) -> str:
+    """One header of a message as they came, or ''. Without a look at the others.
+
+    >>> header(b"NATS/1.0\\r\\nA: one\\r\\nB: two\\r\\n\\r\\n", b"B")
+    'two'
+    """
+    line = b"\r\n" + name + b":"
+    start = head.find(line)
+    if start < 0:
+        return ""
+    start += len(line)
+    return head[start : head.find(b"\r\n", start)].decode("utf-8", "replace").strip()
