@@ -6,8 +6,8 @@ the mapping has `active`, a delivery sets it, so that who comes back after a dea
 """
 
 import asyncio
-import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +29,8 @@ from adapters.scim.attributes import (
     written,
 )
 from adapters.scim.wire import Answer, Lost, Wire
+from adapters.web.answers import Down, retry_after_s, trust
+from adapters.web.turns import in_turns, receipts
 from bus import adapter
 from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
 from bus.errors import ConfigError, Unavailable
@@ -38,7 +40,7 @@ Values = Mapping[Attribute, str | bool | None]
 
 TAKEN = "userName is taken by another account"
 
-_SYSTEM_WIDE = frozenset({401, 403, 429, 503})
+_SYSTEM_WIDE = frozenset({429, 503})
 """Statuses that say nothing about one account: the rest of the batch is not tried."""
 
 
@@ -69,7 +71,7 @@ class Destination:
             settings.token.get_secret_value() if settings.token else "",
             settings.timeout_s,
             surroundings.concurrent,
-            _trust(settings, self._system),
+            trust(settings.url, settings.verify, self._system),
         )
         self._turns = asyncio.Semaphore(surroundings.concurrent)
         self._probed = False
@@ -103,13 +105,7 @@ class Destination:
                 if isinstance(result, Receipt) and result.reason == TAKEN:
                     results[n] = await self._one(batch[n])
 
-        down = [result for result in results if isinstance(result, Unavailable)]
-        if len(down) == len(results) and down:
-            raise down[0]
-        return [
-            _retrying(delivery, result) if isinstance(result, Unavailable) else result
-            for delivery, result in zip(batch, results, strict=True)
-        ]
+        return receipts(batch, results)
 
     async def close(self) -> None:
         """Let go of the connections. Twice is fine."""
@@ -127,21 +123,8 @@ class Destination:
         self._probed = True
 
     async def _all(self, batch: Sequence[Delivery]) -> list[Receipt | Unavailable]:
-        """Each record's receipt, or why there is none. Once the service as a whole is down, none is tried."""
-        down: list[Unavailable] = []
-
-        async def in_turn(delivery: Delivery) -> Receipt | Unavailable:
-            async with self._turns:
-                if down:
-                    return down[0]
-                result = await self._one(delivery)
-                if isinstance(result, Unavailable) and _is_system_wide(result):
-                    down.append(result)
-                return result
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(in_turn(delivery)) for delivery in batch]
-        return [task.result() for task in tasks]
+        """Each record's receipt, or why there is none."""
+        return await in_turns(self._turns, [partial(self._one, delivery) for delivery in batch])
 
     async def _one(self, delivery: Delivery) -> Receipt | Unavailable:
         try:
@@ -267,15 +250,16 @@ class Destination:
     def _unavailable(self, error: Answer | Lost) -> Unavailable:
         where = f"{self._system}: {self._url}"
         if isinstance(error, Lost):
-            result = Unavailable(
+            result: Unavailable = Down(
                 f"{where}: no answer ({error}). Is the service up?", runbook="scim-unavailable"
             )
         elif error.status in (401, 403):
-            result = Unavailable(f"{where}: {error.status}: the token was refused", runbook="token-refused")
+            result = Down(f"{where}: {error.status}: the token was refused", runbook="token-refused")
         else:
-            result = Unavailable(
+            kind = Down if error.status in _SYSTEM_WIDE else Unavailable
+            result = kind(
                 f"{where}: {error.status} (a success expected). See the service's own log",
-                retry_after_s=error.retry_after_s(self._now_ms()),
+                retry_after_s=retry_after_s(error.retry_after, self._now_ms()),
                 runbook="scim-unavailable",
             )
         result.__cause__ = error
@@ -294,24 +278,6 @@ def _attributes(shape: EntityShape, system: str) -> dict[str, Attribute | None]:
     }
 
 
-def _trust(settings: Settings, system: str) -> ssl.SSLContext | bool:
-    if not settings.url.startswith("https:"):
-        return False  # nothing to verify, and loading the authorities takes a while
-    if isinstance(settings.verify, bool):
-        return settings.verify
-    try:
-        return ssl.create_default_context(cafile=settings.verify)
-    except OSError as error:
-        raise ConfigError(
-            f"{system}: settings.verify: {settings.verify}: {error.strerror or error}"
-        ) from None
-
-
-def _is_system_wide(unavailable: Unavailable) -> bool:
-    cause = unavailable.__cause__
-    return isinstance(cause, Lost) or (isinstance(cause, Answer) and cause.status in _SYSTEM_WIDE)
-
-
 def _known(scim_type: str) -> str:
     """A scimType is a word of RFC 7644 section 3.12; anything else could be anything."""
     return scim_type if scim_type.isalpha() and len(scim_type) <= 20 else ""
@@ -319,8 +285,3 @@ def _known(scim_type: str) -> str:
 
 def _receipt(delivery: Delivery, outcome: Outcome, account: Json) -> Receipt:
     return Receipt(delivery.key, outcome, "", str(get(account, "id") or delivery.local_id))
-
-
-def _retrying(delivery: Delivery, why: Unavailable) -> Receipt:
-    """The service as a whole did not answer: nothing was said about this record."""
-    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s, False)

@@ -7,7 +7,6 @@ one e-mail address that it dislikes would hide the account). Payloads are plain 
 import json
 import ssl
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -43,16 +42,6 @@ class Answer(Exception):
         self.scim_type = scim_type
         self.detail = detail
         self.retry_after = retry_after
-
-    def retry_after_s(self, now_ms: int) -> float | None:
-        """Seconds, or a date (RFC 9110 section 10.2.3)."""
-        if self.retry_after.isdigit():
-            return float(self.retry_after)
-        try:
-            at = parsedate_to_datetime(self.retry_after)
-        except ValueError:
-            return None
-        return max(0.0, at.timestamp() - now_ms / 1000)
 
 
 class Lost(Exception):

@@ -1,0 +1,48 @@
+"""Many requests, a few at a time; and what becomes of a batch whose service went down in the middle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from adapters.web.answers import Down
+from bus.adapter import Delivery, Receipt
+from bus.errors import Unavailable
+from bus.messages import Outcome
+
+T = TypeVar("T")
+
+
+async def in_turns(
+    turns: asyncio.Semaphore, calls: Sequence[Callable[[], Awaitable[T | Unavailable]]]
+) -> list[T | Unavailable]:
+    """What each call gives. Once one says that the service as a whole is down, no more are begun."""
+    down: list[Unavailable] = []
+
+    async def in_turn(call: Callable[[], Awaitable[T | Unavailable]]) -> T | Unavailable:
+        async with turns:
+            if down:
+                return down[0]
+            result = await call()
+            if isinstance(result, Down):
+                down.append(result)
+            return result
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(in_turn(call)) for call in calls]
+    return [task.result() for task in tasks]
+
+
+def receipts(batch: Sequence[Delivery], results: Sequence[Receipt | Unavailable]) -> list[Receipt]:
+    """A receipt for each. Raises Unavailable if there is none for any of them."""
+    down = [result for result in results if isinstance(result, Unavailable)]
+    if down and len(down) == len(results):
+        raise down[0]
+    return [
+        _retrying(delivery, result) if isinstance(result, Unavailable) else result
+        for delivery, result in zip(batch, results, strict=True)
+    ]
+
+
+def _retrying(delivery: Delivery, why: Unavailable) -> Receipt:
+    """The service as a whole did not answer: nothing was said about this record."""
+    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s, False)
