@@ -4,14 +4,14 @@ Finds the record that each event is about, gathers what the merge needs to know 
 the terms on which owners depend), and collects all that follows: changes, audit, conflicts, corrections.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from bus import subjects
 from bus.codec import decode_event, encode_change
 from bus.errors import Garbage
-from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
+from bus.messages import AuditRecord, Change, Event, Fields, Op, Outcome, Record, Step, Value
 from bus.port import Message, Stored
 from router.batch import Batch, Put, ToTell, Unmatched
 from router.core.acts import decide_date, decide_pick
@@ -72,6 +72,10 @@ class Deciding:
         self._spanning = Spanning(district.entities, ZoneInfo(district.timezone))
         self._restores_max = limits(district)
         self._dated = {name: _is_dated(rule) for name, rule in district.entities.items()}
+        self._sets = {
+            name: tuple(field.name for field in rule.fields.values() if field.is_set)
+            for name, rule in district.entities.items()
+        }
         self._finding = Finding(self._store, self._records, self._tokens, district.entities)
         self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
@@ -162,6 +166,8 @@ class Deciding:
     def _apply(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
         rules = self._district.entities[event.entity]
         fields, unknown = resolve(event, self._references[event.entity], batch.links)
+        if names := self._sets[event.entity]:
+            fields = {**fields, **in_order(fields, names)}
         if fields is not event.fields:
             event = event._replace(fields=fields)
         key, candidates = self._finding.find(batch, event, rules, stored.seq)
@@ -362,6 +368,11 @@ def set_aside(batch: Batch, stored: Stored, reason: str, now_ms: int) -> None:
             traceparent=stored.traceparent,
         )
     )
+
+
+def in_order(fields: Fields, names: Iterable[str]) -> dict[str, Value]:
+    """Lists whose order says nothing, each item once and sorted: then equal sets are equal values."""
+    return {name: tuple(sorted(set(value))) for name in names if isinstance(value := fields.get(name), tuple)}
 
 
 def _is_dated(rules: EntityRule) -> bool:

@@ -1,6 +1,6 @@
 """Make the index again from the streams: they are the truth, and it is only an index of them.
 
-CHANGES gives the records and the crosswalk, AUDIT how far events are settled, what each destination holds, and
+CHANGES gives the records and the crosswalk, AUDIT how far events are settled, what destinations hold, and
 the conflicts, STATE the ids that destinations gave and what waits unmatched, EVENTS what systems said since
 without changing anything. Pages are read one after the other, so memory does not grow with the streams.
 Nothing is published.

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from bus.errors import ConfigError
+from router.config.both_ways import with_systems
 from router.config.district_key import BYTES_MIN, GENERATED, generated_key
 from router.config.documents import DistrictFile
 from router.config.entities import compile_entities, entity_names
@@ -20,7 +22,7 @@ from router.core.rules import District, EntityRule, Guards, SystemRule
 def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[District | None, list[Problem]]:
     """The District, or everything that is wrong with it, by file and line. `make_key`: if there is none."""
     names = entity_names(folder)
-    entities, wrong_entities = compile_entities(folder, system_names(folder))
+    entities, wrong_entities = compile_entities(folder, system_names(folder), _zone(folder))
     systems, wrong_systems = compile_systems(folder, entities, names)
     district = folder.district
     wrong_zone = _wrong_zone(district, district.says) if district.says else []
@@ -33,6 +35,8 @@ def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[Dist
     key, wrong_key = _key(district, district.says, state, make=make_key)
     if wrong_key:
         return None, wrong_key
+    files = [one.says for one in folder.systems if one.says]
+    entities = {name: with_systems(rule, systems, files) for name, rule in entities.items()}
     return _district(folder, district.says, key, entities, systems), []
 
 
@@ -43,6 +47,14 @@ def _nothing(folder: Folder) -> list[Problem]:
     wanted = ((folder.entities, "entities/*.yaml"), (folder.systems, "file for a system"))
     file = f"{folder.name}/{DISTRICT}"
     return [Problem(file, 1, 1, f"there is no {what} beside it") for found, what in wanted if not found]
+
+
+def _zone(folder: Folder) -> tzinfo:
+    """The district's time zone; UTC while what it says is none: that is told by itself."""
+    try:
+        return ZoneInfo(folder.district.says.timezone) if folder.district.says else UTC
+    except (OSError, ValueError, LookupError):
+        return UTC
 
 
 def _wrong_zone(district: Written[DistrictFile], says: DistrictFile) -> list[Problem]:

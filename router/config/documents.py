@@ -5,9 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from router.core.rules import Type
-
-_LATER: Final = "alerts blackout digest during expect group match on_refused retention search takes_up_within"
+_LATER: Final = "alerts blackout digest expect retention"
 LATER: Final = frozenset(_LATER.split())
 """Keys of later versions: an error that says so, rather than a rule that silently does nothing."""
 
@@ -29,6 +27,14 @@ def _per_second(value: object) -> object:
     raise ValueError("no rate (expected a number per s, m or h, as in 10/s)")
 
 
+def _per_hour(value: object) -> object:
+    if value == 0 and not isinstance(value, bool):
+        return 0
+    if isinstance(value, str) and (found := _RATE.fullmatch(value.strip())):
+        return round(float(found[1]) / _SECONDS[found[2]] * 3600)
+    raise ValueError("no rate (expected a number per h, as in 20/h)")
+
+
 def _share(value: object) -> object:
     if isinstance(value, str) and (found := _PERCENT.fullmatch(value.strip())) and float(found[1]) <= 100:
         return float(found[1]) / 100
@@ -47,11 +53,12 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,6
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
+PerHour = Annotated[int, BeforeValidator(_per_hour, json_schema_input_type=str)]
 Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
 
 
-class _Written(BaseModel):
+class Strict(BaseModel):
     """Written by a person: a key that we do not know is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
@@ -60,7 +67,7 @@ class _Written(BaseModel):
 # -- district.yaml
 
 
-class Nats(_Written):
+class Nats(Strict):
     """The message bus. Without `url` yellowbus starts its own server on this machine."""
 
     url: str = ""
@@ -68,7 +75,7 @@ class Nats(_Written):
     replicas: int = Field(default=1, ge=1, le=5)
 
 
-class GuardLimits(_Written):
+class GuardLimits(Strict):
     """A read beyond one of these is not complete: nothing of it is taken."""
 
     dangling_max: Share = Field(default=0.01, description="References that name nothing, as a share of all")
@@ -77,7 +84,7 @@ class GuardLimits(_Written):
     )
 
 
-class DistrictFile(_Written):
+class DistrictFile(Strict):
     """district.yaml: what holds for the district as a whole."""
 
     name: Text
@@ -90,36 +97,10 @@ class DistrictFile(_Written):
     guards: GuardLimits = GuardLimits()
 
 
-# -- entities/*.yaml
-
-
-class FieldEntry(_Written):
-    """One field of an entity."""
-
-    title: str = ""
-    type: Type = Type.TEXT
-    owner: str | None = Field(
-        default=None, description="The system that decides it; the entity's owner unless said"
-    )
-    class_: Literal["directory", "education", "sensitive"] = Field(default="education", alias="class")
-    to: Texts = Field(default=(), description="The entities that a reference may name")
-    required: bool = Field(default=False, description="A record without it is invalid")
-
-
-class EntityFile(_Written):
-    """entities/*.yaml: one kind of thing the district has."""
-
-    entity: EntityName
-    title: str = ""
-    owner: Text = Field(description="The system that decides whether a record exists")
-    partition: str = Field(default="", description="The reference to a record's school: guards count by it")
-    fields: dict[FieldName, FieldEntry] = Field(min_length=1)
-
-
 # -- one file for each system
 
 
-class SourceEntry(_Written):
+class SourceEntry(Strict):
     """How a table of a source becomes events of an entity."""
 
     table: str = Field(
@@ -133,7 +114,7 @@ class SourceEntry(_Written):
     normalize: dict[str, Texts] = Field(default={}, description="field: trim, lower, upper or a date format")
 
 
-class SourcePart(_Written):
+class SourcePart(Strict):
     """What a system tells us."""
 
     adapter: Text
@@ -141,7 +122,7 @@ class SourcePart(_Written):
     entities: dict[str, SourceEntry] = Field(min_length=1)
 
 
-class DestinationEntry(_Written):
+class DestinationEntry(Strict):
     """How records of an entity become what a system is told."""
 
     table: str = Field(
@@ -155,9 +136,19 @@ class DestinationEntry(_Written):
     after: Texts = Field(default=(), description="Systems that must have the record first")
     fields: dict[str, Text] = Field(min_length=1, description="their field: the hub's field, or CEL")
     on_delete: Literal["delete", "deactivate", "ignore"] = "delete"
+    on_refused: Literal["restore", "leave"] = Field(
+        default="restore", description="What it wrote and does not own: set it right, or leave it there"
+    )
 
 
-class DestinationPart(_Written):
+class Limits(Strict):
+    """No more of these in an hour, whatever waits: 0 means no limit."""
+
+    creates: PerHour = 0
+    removes: PerHour = 0
+
+
+class DestinationPart(Strict):
     """What we tell a system."""
 
     adapter: Text
@@ -168,11 +159,16 @@ class DestinationPart(_Written):
     schedule: dict[str, Any] = {}
     rate: Rate = 0.0
     concurrent: int = Field(default=1, ge=1, le=64)
+    limits: Limits = Limits()
+    restores: PerHour = Field(default=3, description="How often a refused write is set right, as in 3/h")
+    takes_up_within: Duration = Field(
+        default=0.0, description="How long it may take to show what it was told, as in 36h"
+    )
     linger: Duration = Field(default=0.0, description="How long to gather before a send")
     entities: dict[str, DestinationEntry] = Field(min_length=1)
 
 
-class SystemFile(_Written):
+class SystemFile(Strict):
     """One system of the district: source, destination, or both."""
 
     system: SystemName

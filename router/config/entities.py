@@ -1,21 +1,30 @@
 """Entity files to EntityRules: owners and references are looked up, cycles found."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import tzinfo
 
-from router.config.documents import EntityFile, FieldEntry, SystemFile
+from router.config.authority import Owner, OwnerPeriod, periods, sole, systems_of, wrong_during, wrong_owner
+from router.config.documents import SystemFile
+from router.config.entity_documents import EntityFile, FieldEntry
 from router.config.folder import Folder, Written
 from router.config.order import cycle, referred
 from router.config.positions import Path, Problem
 from router.config.salvage import MISTAKEN
+from router.config.terms import Names, TermReader
 from router.config.validation import did_you_mean
 from router.core.mapping import BUILT_IN
-from router.core.rules import EntityRule, FieldRule, Type
+from router.core.rules import EntityRule, FieldRule, Invariant, Type
 
 _REFERENCES = (Type.REFERENCE, Type.REFERENCES)
 
 
-def compile_entities(folder: Folder, systems: tuple[str, ...]) -> tuple[dict[str, EntityRule], list[Problem]]:
-    """All entities by name. `systems` are the names that exist, including those that did not compile."""
+def compile_entities(
+    folder: Folder, systems: tuple[str, ...], zone: tzinfo
+) -> tuple[dict[str, EntityRule], list[Problem]]:
+    """All entities by name. `systems` are the names that exist, including those that did not compile; dates
+    without a zone are in `zone`.
+    """
     rules: dict[str, EntityRule] = {}
     written: dict[str, Written[EntityFile]] = {}
     problems: list[Problem] = []
@@ -28,7 +37,10 @@ def compile_entities(folder: Folder, systems: tuple[str, ...]) -> tuple[dict[str
             continue
         written[one.says.entity] = one
         problems.extend(_wrong(one, one.says, systems, names))
-        rules[one.says.entity] = _rule(one.says)
+        rules[one.says.entity] = _rule(one, one.says, zone, problems)
+    for one in written.values():
+        if one.says:
+            problems.extend(_wrong_paths(one, one.says, rules))
     problems.extend(_cycles(rules, written))
     problems.extend(_silent_owners(folder, written))
     return rules, problems
@@ -39,43 +51,120 @@ def entity_names(folder: Folder) -> tuple[str, ...]:
     return tuple(one.name("entity") for one in folder.entities)
 
 
-def _rule(says: EntityFile) -> EntityRule:
+def _rule(one: Written[EntityFile], says: EntityFile, zone: tzinfo, problems: list[Problem]) -> EntityRule:
     fields = {
         name: FieldRule(
             name=name,
             type=entry.type,
-            owner=says.owner if entry.owner is None else entry.owner,
+            owner=sole(_owner(says, name)),
             class_=entry.class_,
             to=entry.to,
             required=entry.required,
+            owners=periods(_owner(says, name), zone),
+            ties=_ties(says, name),
+            group=next((group.fields for group in says.groups.values() if name in group.fields), ()),
+            is_set=entry.set,
+            search=entry.search,
         )
         for name, entry in says.fields.items()
     }
-    return EntityRule(name=says.entity, owner=says.owner, fields=fields, partition=says.partition)
+    rule = EntityRule(
+        name=says.entity,
+        owner=sole(says.owner),
+        fields=fields,
+        partition=says.partition,
+        owners=periods(says.owner, zone),
+        ties=says.ties or "priority",
+        match=says.match,
+        identity=says.identity,
+    )
+    return replace(rule, invariants=_invariants(one, says, rule, problems))
+
+
+def _owner(says: EntityFile, name: str) -> Sequence[OwnerPeriod]:
+    """A field's own owner, its group's, the entity's."""
+    group = next((group for group in says.groups.values() if name in group.fields), None)
+    if group is not None and group.owner is not None:
+        return group.owner
+    own = says.fields[name].owner
+    return says.owner if own is None else own
+
+
+def _ties(says: EntityFile, name: str) -> str:
+    group = next((group for group in says.groups.values() if name in group.fields), None)
+    return (group.ties if group else None) or says.fields[name].ties or "priority"
+
+
+def _invariants(
+    one: Written[EntityFile], says: EntityFile, rule: EntityRule, problems: list[Problem]
+) -> tuple[Invariant, ...]:
+    reader = TermReader(document=one.document)
+    names = Names(known=tuple(rule.fields), what=f"field of {rule.name}")
+    found = []
+    for n, text in enumerate(says.invariants):
+        if program := reader.program(("invariants", n), text, names):
+            found.append(Invariant(text=text, program=program))
+    problems.extend(reader.problems)
+    return tuple(found)
 
 
 def _wrong(
     one: Written[EntityFile], says: EntityFile, systems: tuple[str, ...], entities: tuple[str, ...]
 ) -> Iterator[Problem]:
     document = one.document
-    if says.owner not in systems:
-        yield document.problem(("owner",), _no_system("owner", says.owner, systems))
+    yield from wrong_owner(document, ("owner",), "owner", says.owner, systems)
+    yield from _wrong_groups(one, says, systems)
+    for key, lists in (("match", says.match), ("identity", (says.identity,))):
+        for n, names in enumerate(lists):
+            for name in names:
+                if name not in says.fields:
+                    text = f'{key}: "{name}" is no field of this entity. {did_you_mean(name, says.fields)}'
+                    yield document.problem((key, n), text)
     for name, entry in says.fields.items():
         at: Path = ("fields", name)
         if name in BUILT_IN:
             yield document.problem(at, f'"{name}" has a meaning of its own. Choose another name', key=True)
         if name.lower() == "password":
             yield document.problem(at, "a password is never read or kept. Take the field out", key=True)
-        if entry.owner and entry.owner not in systems:
-            yield document.problem((*at, "owner"), _no_system(f"{name}.owner", entry.owner, systems))
+        yield from wrong_owner(document, (*at, "owner"), f"{name}.owner", entry.owner or (), systems)
+        if entry.ties and len(systems_of(_owner(says, name))) < 2:
+            yield document.problem((*at, "ties"), f"{name}: one owner has nobody to tie with. Take it out")
+        if entry.set and entry.type not in (Type.LIST, Type.REFERENCES):
+            text = f"{name}: {entry.type} is no list (expected set: with type: list or references)"
+            yield document.problem((*at, "set"), text)
         for text, where in _wrong_reference(entry, entities):
             yield document.problem((*at, *where), f'"{name}": {text}')
     if text := _no_partition(says):
         yield document.problem(("partition",), text)
 
 
-def _no_system(what: str, name: str, systems: tuple[str, ...]) -> str:
-    return f'{what}: "{name}" is no system here. {did_you_mean(name, systems)}'
+def _wrong_groups(one: Written[EntityFile], says: EntityFile, systems: tuple[str, ...]) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for name, group in says.groups.items():
+        at: Path = ("groups", name)
+        yield from wrong_owner(one.document, (*at, "owner"), f"{name}.owner", group.owner or (), systems)
+        for n, field in enumerate(group.fields):
+            if field not in says.fields:
+                text = f'"{field}" is no field of this entity. {did_you_mean(field, says.fields)}'
+                yield one.document.problem((*at, "fields", n), text)
+            elif field in seen:
+                text = f'"{field}" is in the group {seen[field]} too (a field has one group)'
+                yield one.document.problem((*at, "fields", n), text)
+            seen.setdefault(field, name)
+        owners = {systems_of(_owner(says, field)) for field in group.fields if field in says.fields}
+        if len(owners) > 1:
+            text = f"{name}: its fields have several owners (expected one: add owner: to the group)"
+            yield one.document.problem(at, text, key=True)
+
+
+def _wrong_paths(
+    one: Written[EntityFile], says: EntityFile, rules: Mapping[str, EntityRule]
+) -> Iterator[Problem]:
+    owners: list[tuple[Path, Owner]] = [(("owner",), says.owner)]
+    owners += [(("fields", name, "owner"), entry.owner or ()) for name, entry in says.fields.items()]
+    owners += [(("groups", name, "owner"), group.owner or ()) for name, group in says.groups.items()]
+    for at, owner in owners:
+        yield from wrong_during(one.document, at, owner, says.entity, rules)
 
 
 def _wrong_reference(entry: FieldEntry, entities: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
@@ -126,16 +215,16 @@ def _silent_owners(folder: Folder, written: Mapping[str, Written[EntityFile]]) -
     for entity, one in written.items():
         if one.says is None:
             continue
-        owner = one.says.owner
-        if owner in told and entity not in told[owner]:
-            text = f"owner: {owner} tells us nothing of {entity}: it has no source: entities: {entity}:"
-            yield one.document.problem(("owner",), text)
+        for owner in systems_of(one.says.owner):
+            if owner in told and entity not in told[owner]:
+                text = f"owner: {owner} tells us nothing of {entity}: it has no source: entities: {entity}:"
+                yield one.document.problem(("owner",), text)
         for name, entry in one.says.fields.items():
-            owner = entry.owner or ""
-            fields = told[owner].get(entity, ()) if owner in told else (MISTAKEN,)
-            if name not in fields and MISTAKEN not in fields:
-                text = f"{name}.owner: {owner} does not map this field of {entity} in its source:"
-                yield one.document.problem(("fields", name, "owner"), text)
+            for owner in systems_of(entry.owner or ()):
+                fields = told[owner].get(entity, ()) if owner in told else (MISTAKEN,)
+                if name not in fields and MISTAKEN not in fields:
+                    text = f"{name}.owner: {owner} does not map this field of {entity} in its source:"
+                    yield one.document.problem(("fields", name, "owner"), text)
 
 
 def _told_by(says: SystemFile) -> dict[str, Collection[str]]:

@@ -7,7 +7,8 @@ from typing import Final, Generic, TypeVar
 from pydantic import BaseModel
 
 from router.config import positions
-from router.config.documents import DistrictFile, EntityFile, SystemFile
+from router.config.documents import DistrictFile, SystemFile
+from router.config.entity_documents import EntityFile
 from router.config.positions import Document, Problem, Unreadable
 from router.config.salvage import salvage
 from router.config.settings import Surrounding, substitute

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from router.config.documents import DistrictFile, EntityFile, SystemFile
+from router.config.documents import DistrictFile, SystemFile
+from router.config.entity_documents import EntityFile
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _FILES: Final[dict[str, type[BaseModel]]] = {

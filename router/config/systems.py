@@ -205,13 +205,17 @@ class _System:
             rate_per_s=part.rate,
             concurrent=part.concurrent,
             linger_s=part.linger,
+            mode=part.mode,
+            creates_per_hour=part.limits.creates,
+            removes_per_hour=part.limits.removes,
+            restores_per_hour=part.restores,
+            purpose=part.purpose,
+            agreement=part.agreement,
         )
 
     def _not_yet(self, part: DestinationPart) -> None:
         """What can be written but is not acted on yet must not look as if it were."""
         at: Path = ("destination",)
-        if part.mode != "live":
-            self._wrong((*at, "mode"), f'"{part.mode}" does nothing in this version yet (expected live)')
         if part.schedule:
             self._wrong(
                 (*at, "schedule"), '"schedule" does nothing in this version yet. Take it out', key=True

@@ -28,12 +28,12 @@ SHAPES_MAX: Final = 64
 """A system sends few kinds of partial news: those whose functions are kept."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What no id may hold: keys made of it would break lines of logs, listings and files."""
-_NORMALS: Final[Mapping[str, Callable[[str], str]]] = {
+NORMALS: Final[Mapping[str, Callable[[str], str]]] = {
     "trim": str.strip,
     "lower": str.lower,
     "upper": str.upper,
 }
-NORMALIZE: Final = tuple(_NORMALS)
+NORMALIZE: Final = tuple(NORMALS)
 """The words that `normalize:` knows; anything else there is a date format."""
 
 BUILT_IN: Final = ("key", "id", "source")
@@ -159,7 +159,7 @@ def _parse(term: Term, field: FieldRule, zone: tzinfo) -> Parse | None:
 
 
 def _normalized(steps: tuple[str, ...], parse: Parse | None) -> Parse:
-    changes = [_NORMALS.get(step) or _date_in(step) for step in steps]
+    changes = [NORMALS.get(step) or _date_in(step) for step in steps]
 
     def read(text: str) -> Value:
         for change in changes:

@@ -63,7 +63,7 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "an adapter that cannot be a source": (
         "sis.yaml", "oneroster_csv", "sql",
-        ['sis.yaml:3:12: "sql" is no source adapter. Expected one of: oneroster_csv.'],
+        ['sis.yaml:3:12: "sql" is no source adapter. Expected one of: oneroster_csv, webhook.'],
     ),
     "a setting that the adapter does not know": (
         "sis.yaml", "folder: /nowhere", "folder: /nowhere, setle: 3",
@@ -109,14 +109,6 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
         "entities/student.yaml", "to: school", "to: scool",
         ['entities/student.yaml:8:33: "school": "scool" is no entity here. Did you mean "school"?'],
     ),
-    "a match rule": (
-        "entities/student.yaml", "owner: sis", "owner: sis\nmatch: [[email]]",
-        ['entities/student.yaml:3:1: "match" does nothing in this version yet. Take it out'],
-    ),
-    "a field to search by": (
-        "entities/student.yaml", "email: {", "email: {search: true, ",
-        ['entities/student.yaml:5:11: "search" does nothing in this version yet. Take it out'],
-    ),
     "a key that is far from a known one": (
         "warehouse.yaml", "  adapter: sql", "  driver: sql",
         [
@@ -145,10 +137,6 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
         [
             'sis.yaml:15:23: "lwer" is neither one of trim, lower, upper nor a date format as in %m/%d/%Y',
         ],
-    ),
-    "a mode of a later version": (
-        "warehouse.yaml", "  rate:", "  mode: observe\n  rate:",
-        ['warehouse.yaml:5:9: "observe" does nothing in this version yet (expected live)'],
     ),
     "an unknown mode": (
         "warehouse.yaml", "  rate:", "  mode: life\n  rate:",

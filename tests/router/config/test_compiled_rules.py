@@ -8,7 +8,7 @@ import pytest
 from router.config import check_folder
 from router.config.expressions import BadExpression, Expression
 from router.config.order import targets_first
-from router.core.rules import Type
+from router.core.rules import Period, Type
 
 EXAMPLE = Path(__file__).parents[3] / "integrations"
 
@@ -154,3 +154,74 @@ def test_what_does_not_parse_says_where_in_one_line() -> None:
 
     assert str(caught.value).endswith("at character 4")
     assert "\n" not in str(caught.value)
+
+
+# -- who decides, and both ways
+
+
+def test_several_owners_all_have_to_tell_what_they_own(written: Any) -> None:
+    owners = "email: {owner: [warehouse, sis], ties: latest, "
+    written.change("entities/student.yaml", "email: {", owners)
+
+    assert written.problems() == [
+        "entities/student.yaml:5:18: email.owner: warehouse does not map this field of student in its source:"
+    ]
+
+
+def test_a_date_is_the_local_midnight_of_the_district(written: Any) -> None:
+    owner = "owner: [{system: sis, from: 2026-03-08, until: 2026-11-01}, {system: sis, from: 2026-11-02}]"
+    written.change("entities/student.yaml", "email: {", f"email: {{{owner}, ")
+
+    rule = written.district().entities["student"].fields["email"]
+
+    # clocks go forward on the first day and back on the second
+    assert rule.owner == ""
+    assert rule.owners == (
+        Period(systems=("sis",), from_ms=1_772_946_000_000, until_ms=1_793_505_600_000),
+        Period(systems=("sis",), from_ms=1_793_595_600_000),
+    )
+
+
+def test_a_group_shares_its_owner_and_ties(written: Any) -> None:
+    group = "groups: {who: {fields: [givenName, email], owner: sis}}"
+    written.change("entities/student.yaml", "owner: sis", f"owner: sis\n{group}")
+
+    fields = written.district().entities["student"].fields
+
+    assert fields["givenName"].group == fields["email"].group == ("givenName", "email")
+    assert fields["grades"].group == ()
+
+
+def test_what_holds_for_every_record_is_compiled(written: Any) -> None:
+    written.change("entities/student.yaml", "owner: sis", "owner: sis\ninvariants: ['givenName != email']")
+
+    (invariant,) = written.district().entities["student"].invariants
+
+    assert invariant.program.execute({"givenName": "a", "email": "a"}) is False
+    assert set(invariant.program.variables) == {"givenName", "email"}
+
+
+def test_a_system_that_tells_and_is_told_is_two_way_with_its_own_forms_and_delay(written: Any) -> None:
+    destination = """
+destination:
+  adapter: sql
+  settings: {url: "sqlite:////nowhere/y.db"}
+  takes_up_within: 36h
+  limits: {creates: 500/h, removes: 20/h}
+  restores: 5/h
+  mode: add-only
+  entities:
+    student: {on_refused: leave, fields: {mail: email}}
+"""
+    written.change("sis.yaml", "system: sis\n", f"system: sis\n{destination}")
+    district = written.district()
+    rule, told = district.entities["student"], district.systems["sis"].destination
+
+    assert rule.two_way == {"sis"}
+    assert rule.lags_s == {"sis": 36 * 3600}
+    assert rule.leaves == {"sis"}
+    assert rule.normal["sis"]["email"](" Ada@X ") == "ada@x"
+    assert (told.mode, told.creates_per_hour, told.removes_per_hour, told.restores_per_hour) == (
+        "add-only", 500, 20, 5,
+    )  # fmt: skip
+    assert district.entities["school"].two_way == frozenset()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from router.config.documents import DistrictFile, EntityFile, SystemFile
+from router.config.documents import DistrictFile, SystemFile
+from router.config.entity_documents import EntityFile
 from router.config.salvage import salvage
 
 FILES = ("district.yaml", "entities/student.yaml", "sis.yaml", "warehouse.yaml")
