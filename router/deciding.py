@@ -302,7 +302,7 @@ class Deciding:
             batch.conflicts.append(ToTell(f"conflict/{stored.seq}.{number}", conflict, now_ms))
         if event.op is Op.PICK and decision.makes_change:
             batch.picked += [(key, name) for name in decision.changed or tuple(event.fields)]
-        if event.op in LINKING and decision.record is not None:
+        if event.op is Op.DISMISS or (event.op in LINKING and decision.makes_change):
             about = (str(event.act.get("system", "")), event.entity, str(event.act.get("local_id", "")))
             self._finding.answered(batch, event, about, stored.seq)
         if decision.owed and event.system in self._restores_max:

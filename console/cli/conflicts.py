@@ -20,15 +20,13 @@ def conflicts() -> None:
 
 @conflicts.command(name="list")
 @bus_options
-@click.option(
-    "--state", default="", type=click.Choice(["", "asked", "settled", "picked"]), help="Only these."
-)
+@click.option("--only", default="", type=click.Choice(["", "asked", "settled", "picked"]), help="Only these.")
 @click.option("--record", default="", help="Only of this record, as in student/1001.")
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 200))
 @click.option("--output", default="table", show_default=True, type=click.Choice(["table", "json"]))
-def listed(where: Where, state: str, record: str, most: int, output: str) -> None:
+def listed(where: Where, only: str, record: str, most: int, output: str) -> None:
     """List conflicts, the newest first; those that are asked wait for a person."""
-    answer = answer_of(where, "conflicts.list", {"state": state, "key": record, "most": most})
+    answer = answer_of(where, "conflicts.list", {"state": only, "key": record, "most": most})
     if output == "json":
         click.echo(json.dumps(answer, ensure_ascii=False))
     elif answer["conflicts"]:
