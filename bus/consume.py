@@ -52,9 +52,7 @@ def parse_ack(reply: str) -> tuple[int, int]:
 class PullConsumer:
     """`bus.port.Consumer`. Begun by `begin`; there is nothing to wait for before that."""
 
-    def __init__(
-        self, connection: Connection, stream: str, name: str, batch: int
-    ) -> None:
+    def __init__(self, connection: Connection, stream: str, name: str, batch: int) -> None:
         self._connection = connection
         self._where = f"{stream}.{name}"
         self._batch = batch
