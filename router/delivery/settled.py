@@ -68,6 +68,11 @@ class Settled(NamedTuple):
         """It stays on the work list."""
         return self.outcome in OPEN
 
+    @property
+    def is_news(self) -> bool:
+        """There may be more to tell than its audit record."""
+        return bool(self.local_id) or self.outcome is Outcome.FAILED
+
 
 class Telling(NamedTuple):
     """Who tells: the destination, the epoch of CHANGES, and the district's tokens."""

@@ -5,6 +5,7 @@ only bring the destination to where the record is, never back.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -29,7 +30,7 @@ from router.steps import to_end
 from router.store import Store
 
 CLAIM_MAX: Final = 1_000
-CLAIM_GATHERED_MAX: Final = 3_000
+CLAIM_GATHERED_MAX: Final = 6_000
 """More would cost memory, and the file that is written again each time costs less than that."""
 ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
@@ -70,7 +71,7 @@ class Worker:
     ) -> None:
         self.system = system
         self.routes = routes
-        self.outcomes: dict[str, int] = {}
+        self.outcomes: Counter[str] = Counter()
         self.unreachable = ""
         self.last_delivery_ms = 0
         self._adapter = adapter
@@ -180,12 +181,12 @@ class Worker:
         except Unavailable as error:
             self._unanswered.update(delivery.key for delivery in deliveries)
             return await self._postpone_all(claims, error)
-        self._unanswered.update(each.key for each in deliveries if each.key not in receipts)
+        self._unanswered.update([each.key for each in deliveries if each.key not in receipts])
         if deliveries:
             await self._reached()
         settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
         # Until the ledger knows: the disk may be full. One that stays listed is in doubt as it was.
-        self._unanswered.update(each.claim.key for each in settled if not each.is_open)
+        self._unanswered.update([each.claim.key for each in settled if not each.is_open])
         await self._commit(settled, given)
         return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
 
@@ -280,19 +281,16 @@ class Worker:
         done = [each for each in settled if not each.is_open]
         later = [each for each in settled if each.is_open]
         gave, links = self._both_ways.rows(done, given, now_ms)
+        telling = self._telling
         messages = audit_messages(
-            [
-                audited
-                for each in done
-                for audited in self._telling.audited(each, self._owner(each.record), now_ms)
-            ]
+            [audited for each in done for audited in telling.audited(each, self._owner(each.record), now_ms)]
         )
-        messages += [message for each in done for message in self._telling.told(each, now_ms)]
+        messages += [message for each in done if each.is_news for message in telling.told(each, now_ms)]
         messages += self._alerts(settled, now_ms)
         letters = self._outbox.put(messages)
         await self._store.commit(
             [
-                self._store.write("save_ledger", [self._telling.ledger_row(each) for each in done]),
+                self._store.write("save_ledger", [telling.ledger_row(each) for each in done]),
                 self._store.write(
                     "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
                 ),
@@ -302,10 +300,9 @@ class Worker:
                 *letters.writes,
             ]
         )
-        self._unanswered.difference_update(each.claim.key for each in done)
-        for each in done:
-            self.outcomes[each.outcome] = self.outcomes.get(each.outcome, 0) + 1
-            self._own_ids = self._own_ids or bool(each.local_id)
+        self._unanswered.difference_update([each.claim.key for each in done])
+        self.outcomes.update([each.outcome for each in done])
+        self._own_ids = self._own_ids or any([each.local_id for each in done])
         if done:
             self.last_delivery_ms = now_ms
         letters.send()
