@@ -29,6 +29,7 @@ class Adapter(NamedTuple):
 
 
 ADAPTERS: Final[Mapping[str, Adapter]] = {
+    "http": Adapter(destination=Side("adapters.http:Destination", "adapters.http:Settings")),
     "oneroster_csv": Adapter(
         source=Side("adapters.oneroster_csv:Source", "adapters.oneroster_csv:SourceSettings"),
         destination=Side("adapters.oneroster_csv:Destination", "adapters.oneroster_csv:DestinationSettings"),

@@ -29,6 +29,7 @@ IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "socket", "time", "uu
 CLOCKS = {"now", "utcnow", "today"}
 
 THROUGH_THE_DOOR = {
+    "adapters/http": "asked of a real server",
     "adapters/oneroster_csv": "read and written as packages: one fault, one test",
     "adapters/scim": "asked of a real server",
     "adapters/sql": "asked of a real database",

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 
 import pytest
 from conformance.scim_server import TOKEN, accounts
+from record_server import Tenant
 
-from adapters import oneroster_csv, scim, sql
+from adapters import http, oneroster_csv, scim, sql
 from bus.adapter import Delivery, Destination, EntityShape, Surroundings
 from bus.messages import Fields, Op, Value, Version
 
@@ -227,6 +228,91 @@ class Scim(Subject):
             "userType": account.get("userType"),
             "enterprise.employeeNumber": account.get(enterprise, {}).get("employeeNumber"),
         }
+
+
+class Http(Subject):
+    """A system that keeps JSON records under our ids."""
+
+    shape = EntityShape(
+        "student",
+        "students",
+        "id",
+        (
+            ("name", "text"),
+            ("grade", "integer"),
+            ("average", "number"),
+            ("enrolled", "boolean"),
+            ("classes", "list"),
+        ),
+    )
+    text_field = "note"
+    compares_versions = False
+    table: ClassVar[dict[str, Any]] = {
+        "read": "{path}/{id}",
+        "update": "PATCH {path}/{id}",
+        "body": {"active": True},
+    }
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.request.getfixturevalue("records").tenant(self.folder.name)
+
+    @property
+    def url(self) -> str:
+        return f"{self.request.getfixturevalue('records').url}/{self.folder.name}"
+
+    def make(
+        self, url: str = "", concurrent: int = 8, table: dict[str, Any] | None = None, **settings: Any
+    ) -> http.Destination:
+        tables = {"students": self.table if table is None else table}
+        given = {"url": url or self.url, "token": TOKEN, "check": "/health", "tables": tables, **settings}
+        return http.Destination(
+            http.Settings.model_validate(given), replace(self.surroundings(), concurrent=concurrent)
+        )
+
+    def make_unreachable(self) -> http.Destination:
+        return self.make("http://127.0.0.1:9")  # the discard port: nobody listens
+
+    def make_refused(self) -> http.Destination:
+        return self.make(token="yesterdays-token")
+
+    def fields(self, id_: str, text: str = "Ada") -> dict[str, Value]:
+        return {
+            "name": f"Ada {id_}",
+            "note": text,
+            "grade": 9,
+            "average": 1.5,
+            "enrolled": True,
+            "classes": ('art, and "craft"', "été"),
+        }
+
+    def bad_fields(self, id_: str) -> dict[str, Value]:
+        return {**self.fields(id_), "grade": "ninth"}
+
+    async def look(self, id_: str) -> dict[str, Value] | None:
+        for record in self.tenant.table().values():
+            if record[self.shape.id_field] == id_ and record["active"]:
+                return {
+                    **{name: record[name] for name in self.fields(id_)},
+                    "classes": tuple(record["classes"]),
+                }
+        return None
+
+
+class HttpOwnIds(Http):
+    """A system that makes ids of its own."""
+
+    shape = Http.shape._replace(id_field="external_id")
+    table: ClassVar[dict[str, Any]] = {
+        "read": "{path}?external_id={id}",
+        "record": "data",
+        "local_id": "data.id",
+        "create": "POST {path}",
+        "update": "PATCH {path}/{local_id}",
+        "delete": "DELETE {path}/{local_id}",
+        "deactivate": "PATCH {path}/{local_id}",
+        "body": {"active": True},
+    }
 
 
 class OneRosterCsv(Subject):

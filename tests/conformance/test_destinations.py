@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance.subjects import OneRosterCsv, Scim, Sql, Subject
+from conformance.subjects import Http, HttpOwnIds, OneRosterCsv, Scim, Sql, Subject
 
 from bus.adapter import Destination
 from bus.errors import ConfigError, Unavailable
@@ -13,6 +13,8 @@ from bus.messages import Op, Outcome
 SUBJECTS: list[type[Subject]] = [
     Sql,
     Scim,
+    Http,
+    HttpOwnIds,
     OneRosterCsv,
 ]
 
