@@ -118,3 +118,15 @@ def test_reads_are_listed_with_their_first_remark() -> None:
     assert "users.csv:1: a BOM (and 2 more)" in shown
     assert "2026-11-23 11:00:01 -05:00" in shown
     assert "1,234" in shown and "accepted" in shown
+
+
+def test_a_source_that_speaks_by_itself_listens() -> None:
+    heard = {"last_ms": 1_795_449_600_000, "duplicates": 0, "unwanted": 0}
+    found = status(sis={"heard": heard, "last_read": None, "published": 3})
+
+    [line] = [line for line in lines(found) if line.side == "from"]
+    [away] = [line for line in lines(status(sis={"heard": heard, "unreachable": "x"})) if line.side == "from"]
+
+    assert (line.grade, line.state) == (Grade.OK, "listens, 3 events since the start")
+    assert "11:00:00" in line.last
+    assert (away.grade, away.state) == (Grade.FAILS, "unreachable: x")

@@ -102,3 +102,19 @@ def test_the_schema_in_the_repository_is_the_one_that_is_printed() -> None:
         "integrations/schema.json is not fresh: yellowbus schema > integrations/schema.json"
     )
     assert json.loads(result.stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_two_systems_that_listen_at_one_path_are_a_mistake(folder: Path) -> None:
+    for name in ("lms", "library"):
+        text = SIS.replace("sis", name).replace("oneroster_csv", "webhook").replace("sourcedId", "id")
+        settings = "settings: {path: /news, secret: not-so-secret}"
+        (folder / f"{name}.yaml").write_text(
+            text.replace(f'settings: {{folder: "${{state}}/{name}"}}', settings)
+        )
+
+    result = run(folder)
+
+    assert result.exit_code == 1
+    [line] = result.stdout.splitlines()
+    assert "another system listens at /news on 127.0.0.1:8089 already" in line
+    assert "not-so-secret" not in line
