@@ -6,14 +6,14 @@ PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,$(
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test test-all check fmt bench simulate clean
+.PHONY: help setup demo test test-all check fmt bench simulate fuzz clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo        an invented district flows to three systems (STUDENTS=300, then DAY=2, RESET=1)"
 	@echo "make test        lint, types and tests, as CI runs them; test-all: also the slow ones"
 	@echo "make check       lint and types only; fmt: format"
-	@echo "make bench       figures and their floors; simulate: seeded runs of the simulator"
+	@echo "make bench       figures and their floors; simulate: seeded runs of the simulator; fuzz: of merging"
 	@echo "make setup       the virtual environment ($(VENV)); clean: remove it, the demo and caches"
 
 # -- the virtual environment; a stamp says what is in it
@@ -49,6 +49,10 @@ bench: setup
 
 simulate: setup
 	@$(BIN)/python -m pytest -q tests/simulation $(ARGS)
+
+fuzz: setup
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),3500) FUZZ_STEPS=60 \
+	    $(BIN)/python -m pytest -q tests/router/core/test_merging_state.py $(ARGS)
 
 # -- test
 

@@ -213,7 +213,7 @@ def _seen_entries(seen: Mapping[str, Seen], names: tuple[str, ...]) -> dict[str,
     """Short: most systems speak of all of a record's fields, and say what it has."""
     return {
         system: (each.at_ms, None if each.names == names else each.names)
-        + (tuple(each[2:]) if each.said or each.times or each.since or each.claims else ())
+        + (tuple(each[2:]) if any(each[2:]) else ())
         for system, each in seen.items()
     }
 
@@ -221,9 +221,9 @@ def _seen_entries(seen: Mapping[str, Seen], names: tuple[str, ...]) -> dict[str,
 def _seen(entries: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Seen]:
     found = {}
     for system, (at_ms, spoken, *rest) in entries.items():
-        said, times, since, claims = rest or ({}, {}, {}, {})
-        open_claims = {name: Claim(*claim) for name, claim in claims.items()} if claims else {}
-        found[system] = Seen(at_ms, names if spoken is None else spoken, said, times, since, open_claims)
+        said, times, since, claims, took = rest or ({}, {}, {}, {}, {})
+        met = {name: Claim(*claim) for name, claim in claims.items()} if claims else {}
+        found[system] = Seen(at_ms, names if spoken is None else spoken, said, times, since, met, took)
     return found
 
 

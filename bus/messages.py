@@ -130,8 +130,8 @@ class Seen(NamedTuple):
 
     `at_ms`: when it last spoke of all `names`; of those in `times` it spoke later. `said`: what it said
     where that is not the record's value. `since`: when what it says of a field last changed (else: when it
-    first spoke of it, `since[EXISTENCE]`). `claims`: those of `said` that met the
-    value that stands now.
+    first spoke of it, `since[EXISTENCE]`). `claims`: those of `said` that met the value that stands now.
+    `took`: of a system that takes up late, when it was given what it has taken up last.
     """
 
     at_ms: int
@@ -140,6 +140,7 @@ class Seen(NamedTuple):
     times: Mapping[str, int] = {}
     since: Mapping[str, int] = {}
     claims: Mapping[str, Claim] = {}
+    took: Mapping[str, int] = {}
 
 
 class Conflict(NamedTuple):

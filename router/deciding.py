@@ -16,8 +16,7 @@ from bus.port import Message, Stored
 from router.batch import Batch, Put, ToTell, Unmatched
 from router.core.acts import decide_date, decide_pick
 from router.core.authority import NO_SPANS, Spans, next_instant
-from router.core.fields import Told
-from router.core.held import NOTHING_GIVEN, Given
+from router.core.held import NOTHING_GIVEN, Given, Told
 from router.core.identity import LinkName, named, references, resolve
 from router.core.linking import LINKING, decide_link
 from router.core.merge import Decision, merge

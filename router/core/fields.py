@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
-from router.core.authority import NO_SPANS, Spans, owners_at, wins
-from router.core.held import NOTHING_GIVEN, Given, pending
+from router.core.authority import owners_at, wins
+from router.core.held import Told, in_hand
 from router.core.rules import EntityRule, FieldRule, Normal
 from router.core.saying import Saying
 
@@ -22,16 +22,6 @@ TURNS_WITHIN_MS: Final = 3_600_000
 
 Unit = tuple[str, ...]
 """Fields that are decided together: one, or a group."""
-
-
-class Told(NamedTuple):
-    """What surrounds an event: what its system was given, the spans that owners depend on."""
-
-    given: Given = NOTHING_GIVEN
-    spans: Spans = NO_SPANS
-
-
-NOTHING_TOLD: Final = Told()
 
 
 class Accepted(NamedTuple):
@@ -113,13 +103,14 @@ class Draft:
         claims = tuple([self._claimed(name, fresh) for name in unit])
         if self._same(unit, claims, stands):
             saying.agrees(unit)
+            self._takes_up(unit, claims)
             return
         spoken = saying.spoke_of(unit)
         said = tuple([saying.says(name) for name in unit])
         if spoken and self._same(unit, claims, said):
             return
         handed = self._handed(unit, said)
-        if any(self._same(unit, claims, each) for _, each in handed):
+        if self._takes_up(unit, claims):
             saying.takes_up_late(unit, claims)
             return
         base = self._base(said, spoken, handed)
@@ -149,7 +140,8 @@ class Draft:
         """What it was given of the unit and may not have taken up yet, oldest first."""
         if not self._told.given:
             return []
-        entries = [pending(self._told.given, self._saying.before, name) for name in unit]
+        before, lag_s = self._saying.before, self._rules.lags_s.get(self._system)
+        entries = [in_hand(self._told.given, before, name, self._at_ms, lag_s) for name in unit]
         if len(unit) == 1:
             return [(at_ms, (value,)) for at_ms, value in entries[0]]
         times = sorted({at_ms for each in entries for at_ms, _ in each})
@@ -163,6 +155,14 @@ class Draft:
             )
             for at_ms in times
         ]
+
+    def _takes_up(self, unit: Unit, claims: tuple[Value, ...]) -> bool:
+        """Does it say what it was given? Then it has that, and what was given before is obsolete."""
+        said = tuple([self._saying.says(name) for name in unit])
+        taken = [at_ms for at_ms, each in self._handed(unit, said) if self._same(unit, claims, each)]
+        if taken:
+            self._saying.took_up(unit, taken[-1])
+        return bool(taken)
 
     def _base(
         self, said: tuple[Value, ...], spoken: bool, handed: list[tuple[int, tuple[Value, ...]]]

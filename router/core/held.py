@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bus.messages import EXISTENCE, Fields, Record, Seen, Value
+from router.core.authority import NO_SPANS, Spans
 
 PENDING_MAX: Final = 8
 
@@ -15,6 +16,16 @@ Given = Mapping[str, Sequence[tuple[int, Value]]]
 """By field what a system was given: (when, the record's value), oldest first."""
 
 NOTHING_GIVEN: Final[Given] = {}
+
+
+class Told(NamedTuple):
+    """What surrounds an event: what its system was given, the spans that owners depend on."""
+
+    given: Given = NOTHING_GIVEN
+    spans: Spans = NO_SPANS
+
+
+NOTHING_TOLD: Final = Told()
 
 
 class _Unknown(NamedTuple):
@@ -40,6 +51,25 @@ def pending(given: Given, seen: Seen | None, name: str) -> list[tuple[int, Value
     return [entry for entry in entries if entry[0] > since_ms]
 
 
+def in_hand(
+    given: Given, seen: Seen | None, name: str, at_ms: int, lag_s: float | None
+) -> list[tuple[int, Value]]:
+    """What of it a system may say at that time, though nobody typed it there. One that takes up at once
+    (`lag_s` None) has the last that it was given by then. One that is late may say any of what it was given
+    within its delay and has not taken up, also over what it said meanwhile.
+    """
+    if lag_s is not None:
+        after_ms = max(at_ms - int(lag_s * 1000), _took(seen, name))
+        return [entry for entry in given.get(name, ()) if entry[0] > after_ms]
+    entries = pending(given, seen, name)
+    there = sum(given_ms <= at_ms for given_ms, _ in entries)
+    return entries[max(there - 1, 0) :]
+
+
+def _took(seen: Seen | None, name: str) -> int:
+    return seen.took.get(name, -1) if seen is not None else -1
+
+
 def known(record: Record, system: str, given: Given, name: str) -> Value | _Unknown:
     """The value that a system has of a field: what it was given last, or what it says."""
     seen = record.seen.get(system)
@@ -51,11 +81,13 @@ def known(record: Record, system: str, given: Given, name: str) -> Value | _Unkn
 
 
 def handed(given: Given, seen: Seen | None, values: Fields, at_ms: int) -> dict[str, list[tuple[int, Value]]]:
-    """What is pending once a system has been given these values; what it has taken up is forgotten."""
+    """What a system was given, now that it has been given these values too; what it took up is forgotten."""
     found: dict[str, list[tuple[int, Value]]] = {}
     for name, value in values.items():
-        entries = pending(given, seen, name)
-        if not entries or entries[-1][1] != value:
+        took_ms = _took(seen, name)
+        entries = [entry for entry in given.get(name, ()) if entry[0] > took_ms]
+        # The same value again is news to a system that has said something else meanwhile.
+        if not entries or entries[-1][1] != value or entries[-1][0] <= since_of(seen, name):
             entries.append((at_ms, value))
         found[name] = entries[-PENDING_MAX:]
     return found

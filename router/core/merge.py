@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from bus.messages import EXISTENCE, Claim, Conflict, Event, Op, Origin, Outcome, Record, Seen, Value
 from router.core.authority import owners_at
-from router.core.fields import NOTHING_TOLD, Draft, Merged, Told
-from router.core.held import pending
+from router.core.fields import Draft, Merged
+from router.core.held import NOTHING_TOLD, Told, pending
 from router.core.rules import EntityRule
 
 _WORST: Final = (Outcome.CONFLICT, Outcome.REFUSED, Outcome.HELD, Outcome.STALE, Outcome.ACCEPTED)

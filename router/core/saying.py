@@ -14,11 +14,13 @@ class Saying:
         self._event = event
         self._seq = event_seq
         self._two_way = event.system in rules.two_way
+        self._lags = event.system in rules.lags_s
         self.before = record.seen.get(event.system)
         before = self.before or Seen(event.observed_at_ms)
         self.said = dict(before.said)
         self.since = dict(before.since)
         self.claims = dict(before.claims)
+        self.took = dict(before.took)
 
     def fresh(self) -> dict[str, Value]:
         """The fields of the event of which it has not said anything newer."""
@@ -63,16 +65,23 @@ class Saying:
             self.claims.pop(name, None)
 
     def changes_its_mind(self, names: Iterable[str]) -> None:
-        """From now on it says something else of these: what it was given before is no longer pending."""
+        """From now on it says something else of these: what it was given before is no longer what it has."""
         if self._two_way:
             self.since.update(dict.fromkeys(names, self._event.observed_at_ms))
+
+    def took_up(self, names: Iterable[str], given_at_ms: int) -> None:
+        """It has taken up late what it was given then: what it was given before will not come any more."""
+        if self._lags:
+            self.took.update(dict.fromkeys(names, given_at_ms))
 
     def seen(self, fresh: Iterable[str]) -> Seen:
         """What it has said, this event included."""
         before, at_ms, full = self.before, self._event.observed_at_ms, self._event.full
         if before is None or not before.names:
             first_ms = {EXISTENCE: at_ms} if self._two_way else {}
-            return Seen(at_ms, tuple(fresh), self.said, {}, {**first_ms, **self.since}, self.claims)
+            return Seen(
+                at_ms, tuple(fresh), self.said, {}, {**first_ms, **self.since}, self.claims, self.took
+            )
         spoken = dict.fromkeys(before.names)
         names = before.names + tuple(name for name in fresh if name not in spoken)
         times = dict(before.times)
@@ -87,7 +96,7 @@ class Saying:
             times |= {name: at_ms for name in fresh if at_ms != newest_ms}
             if at_ms == newest_ms:
                 times = {n: t for n, t in times.items() if n not in fresh}
-        return Seen(newest_ms, names, self.said, times, self.since, self.claims)
+        return Seen(newest_ms, names, self.said, times, self.since, self.claims, self.took)
 
 
 def _last_said(seen: Seen, name: str) -> int:

@@ -55,7 +55,7 @@ origins = st.builds(Origin, texts, times, times, texts, times)
 names = st.lists(texts, max_size=4).map(tuple)
 since = st.dictionaries(texts, times, max_size=2)
 claims = st.dictionaries(texts, st.builds(Claim, times, times), max_size=2)
-seen = st.dictionaries(texts, st.builds(Seen, times, names, fields, since, since, claims), max_size=3)
+seen = st.dictionaries(texts, st.builds(Seen, times, names, fields, since, since, claims, since), max_size=3)
 records = st.builds(
     Record, texts, texts, times, st.just(7), st.booleans(), names, times, fields,
     st.dictionaries(texts, origins, max_size=4), st.dictionaries(texts, texts, max_size=3), seen, extras,

@@ -6,8 +6,8 @@ from itertools import permutations
 import pytest
 
 from bus.messages import EXISTENCE, Event, Op, Outcome, Record, Value
-from router.core.fields import TURNS_MAX, Told
-from router.core.held import Given
+from router.core.fields import TURNS_MAX
+from router.core.held import Given, Told
 from router.core.merge import Decision, merge
 from router.core.rules import EntityRule, FieldRule, Invariant, Normal, Period, Type
 

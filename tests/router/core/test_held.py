@@ -1,7 +1,7 @@
 """What a system has of a field, as far as the hub knows."""
 
 from bus.messages import Record, Seen
-from router.core.held import PENDING_MAX, UNKNOWN, handed, known, pending
+from router.core.held import PENDING_MAX, UNKNOWN, handed, in_hand, known, pending
 
 
 def record(seen: Seen | None) -> Record:
@@ -27,12 +27,27 @@ def test_what_was_said_and_agrees_with_the_record_is_not_kept_twice() -> None:
 
 
 def test_what_it_is_given_is_added_to_what_is_pending_and_what_it_took_up_goes() -> None:
-    seen = Seen(10, ("f",), {}, since={"f": 5})
+    seen = Seen(10, ("f",), {}, since={"f": 5}, took={"f": 4})
     given = handed({"f": ((4, "old"), (6, "b"))}, seen, {"f": "c"}, 9)
 
     assert given == {"f": [(6, "b"), (9, "c")]}
     assert handed(given, seen, {"f": "c"}, 12) == given
     assert pending(given, seen, "f") == given["f"]
+
+
+def test_the_same_value_is_given_again_to_a_system_that_has_said_something_else() -> None:
+    seen = Seen(10, ("f",), {"f": "x"}, since={"f": 10})
+
+    assert handed({"f": ((6, "b"),)}, seen, {"f": "b"}, 12) == {"f": [(6, "b"), (12, "b")]}
+
+
+def test_who_takes_up_at_once_has_the_last_and_who_is_late_may_say_any() -> None:
+    seen = Seen(1, ("f",), since={"f": 1}, took={"f": 2})
+    given = {"f": ((2, "a"), (3, "b"), (5, "c"), (9, "d"))}
+
+    assert [value for _, value in in_hand(given, seen, "f", 6, None)] == ["c", "d"]
+    assert [value for _, value in in_hand(given, seen, "f", 6, 100)] == ["b", "c", "d"]
+    assert [value for _, value in in_hand(given, seen, "f", 6, 0.002)] == ["c", "d"]
 
 
 def test_only_the_newest_are_kept() -> None:
