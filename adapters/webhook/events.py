@@ -134,7 +134,7 @@ def cell(items: list[str]) -> str:
     """A list as one cell of comma separated text, quoted where it must be.
 
     >>> cell(["art", "craft, with glue"])
-    'art,"craft, with glue"'
+    '"art","craft, with glue"'
     """
     if not any(mark in item for item in items for mark in ',"\r\n'):
         return ",".join(items)

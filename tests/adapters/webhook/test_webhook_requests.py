@@ -179,6 +179,7 @@ async def test_more_requests_at_once_than_memory_allows_are_asked_to_wait(
 
     assert [each.result()[0] for each in done] == [429]
     assert sorted(status for status, _, _ in answers) == [202] * AT_ONCE_MAX + [429]
+    assert (await sender.post(EVENT))[0] == 202
 
 
 async def test_a_sender_that_breaks_off_harms_nobody(sender: Sender, taken: Taken) -> None:

@@ -33,6 +33,24 @@ async def test_systems_share_an_address(port: int, tmp_path: Path, session: aioh
     await second.close()
 
 
+async def test_when_one_stops_the_others_listen_on(
+    port: int, tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    first, second = make(port, tmp_path), make(port, tmp_path, path="/sis", system="sis")
+    heard_first, heard_second = Taken(), Taken()
+
+    async with listening(second, heard_second):
+        async with listening(first, heard_first):
+            pass
+        stopped = await Sender(session, f"http://127.0.0.1:{port}/lms").post(EVENT)
+        other = await Sender(session, f"http://127.0.0.1:{port}/sis").post(EVENT)
+
+    assert (stopped[0], other[0]) == (503, 202)
+    assert (len(heard_first), len(heard_second)) == (0, 1)
+    await first.close()
+    await second.close()
+
+
 async def test_who_comes_before_its_system_listens_is_asked_to_come_again(
     port: int, tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:
