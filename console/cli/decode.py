@@ -46,11 +46,18 @@ def _records(shared: dict[Any, Any], columns: dict[Any, Any]) -> list[dict[Any, 
 
 
 def masked(entries: dict[Any, Any]) -> dict[Any, Any]:
-    """The same with every value of a field replaced: an event's `fields`, a change's `values` and `seen`."""
+    """The same with every value of a field replaced: an event's `fields`, a change's `values`, `seen` and
+    `conflicts`, a conflict's both sides, the event of what waits unmatched.
+    """
     shown = dict(entries)
-    for name in ("fields", "values"):
+    for name in ("fields", "values", "other_values"):
         if isinstance(shown.get(name), dict):
             shown[name] = dict.fromkeys(shown[name], MASK)
+        elif name != "fields" and name in shown:
+            shown[name] = MASK
+    for name in ("conflicts", "event"):
+        if name in shown and not isinstance(shown[name], int):
+            shown[name] = MASK
     if isinstance(shown.get("seen"), dict):
         shown["seen"] = {system: _seen(entry) for system, entry in shown["seen"].items()}
     return shown

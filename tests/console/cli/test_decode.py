@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.codec import encode_audit, encode_change, encode_event, encode_seen, encode_state
-from bus.messages import AuditRecord, Change, Event, Op, Origin, Outcome, Record, Seen, Step
+from bus.codec import encode_audit, encode_change, encode_conflict, encode_event, encode_seen, encode_state
+from bus.messages import AuditRecord, Change, Conflict, Event, Op, Origin, Outcome, Record, Seen, Step
 from console.cli import main
 from console.cli.decode import line_of
 
@@ -33,9 +33,13 @@ RECORD = Record(
     {"givenName": SECRET},
     {"givenName": Origin("sis", 9, 1_000, "owner")},
     {"sis": "7"},
-    {"idp": Seen(500, {"givenName": SECRET})},
+    {"idp": Seen(500, ("givenName",), {"givenName": SECRET})},
 )
-CHANGE = Change(RECORD, Op.UPDATE, "e1", "sis", Outcome.ACCEPTED, (), 2_000, 1_000)
+CONFLICT = Conflict(
+    "student/7", ("givenName",), "sis", (SECRET,), 9, 1, "idp", (f"{SECRET} B",), 8, 0, "owner", "idp"
+)
+CHANGE = Change(RECORD, Op.UPDATE, "e1", "sis", Outcome.ACCEPTED, (), 2_000, 1_000, conflicts=(CONFLICT,))
+UNMATCHED = encode_state({"system": "idp", "event": encode_event(EVENT), "event_seq": 9})
 
 
 def decoded(body: bytes, *, values: bool = False) -> dict[str, Any]:
@@ -45,7 +49,20 @@ def decoded(body: bytes, *, values: bool = False) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("body", [encode_event(EVENT), encode_change(CHANGE), encode_seen(RECORD.seen)])
+def test_the_event_of_what_waits_unmatched_is_not_shown() -> None:
+    assert SECRET.encode().hex() not in line_of(UNMATCHED, values=False)
+    assert decoded(UNMATCHED)["event_seq"] == 9
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        encode_event(EVENT),
+        encode_change(CHANGE),
+        encode_seen(RECORD.seen),
+        encode_conflict(CONFLICT, {}),
+    ],
+)
 def test_values_are_not_shown_unless_asked_for(body: bytes) -> None:
     assert SECRET not in line_of(body, values=False)
     assert "givenName" in line_of(body, values=False)
