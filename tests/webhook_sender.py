@@ -70,7 +70,8 @@ def make(port: int, tmp_path: Path, *, path: str = "/lms", system: str = "lms", 
 async def listening(source: Source, take: Taken) -> AsyncIterator[None]:
     """It listens while the block runs."""
     task = asyncio.ensure_future(source.listen(take))
-    await eventually(lambda: source._door.is_listened_at or task.done())
+    paths = source._door._site.paths
+    await eventually(lambda: paths[source._settings.path] or task.done())
     try:
         yield
     finally:
