@@ -378,3 +378,25 @@ def test_the_same_events_make_the_same_records() -> None:
         return story.record
 
     assert played() == played()
+
+
+def test_what_was_taken_up_late_and_is_typed_again_is_an_edit() -> None:
+    story = Story(rules(field("email", "idp"), lags_s={"sis": 86_400}), email="old")
+    story.says("idp", 5, email="b")
+    story.says("idp", 7, email="c")
+    given = {"email": ((6, "b"), (8, "c"))}
+    outcomes = [
+        story.says("sis", at, given=given, name="Ada", email=value).outcome
+        for at, value in ((10, "b"), (20, "c"), (30, "b"))
+    ]
+
+    assert outcomes == [Outcome.UNCHANGED, Outcome.UNCHANGED, Outcome.REFUSED]
+
+
+def test_a_removal_after_its_system_has_spoken_since_the_edit_is_no_conflict() -> None:
+    story = email()
+    story.says("idp", 5, email="new")
+    story.says("sis", 7, name="Ada", email="old")
+    decision = story.says("sis", 9, op=Op.DELETE)
+
+    assert (decision.outcome, story.conflicts) == (Outcome.ACCEPTED, [])
