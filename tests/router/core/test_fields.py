@@ -1,6 +1,6 @@
 """The four cases of the three-way merge, field by field, and what follows from them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
@@ -363,21 +363,6 @@ def test_a_removal_that_meets_an_edit_is_a_conflict_and_removes(
 
     assert story.record is not None and story.record.deleted
     assert [(each[0], *each[2:]) for each in story.conflicts] == [((EXISTENCE, "email"), "existence", "sis")]
-
-
-def test_the_same_events_make_the_same_records() -> None:
-    def played() -> Record | None:
-        story = email()
-        tellers: list[Callable[[], Decision]] = [
-            lambda: story.says("sis", 5, name="Bea", email="clerk"),
-            lambda: story.says("idp", 6, email="new"),
-            lambda: story.says("lms", 7, name="Cid", email="old"),
-        ]
-        for tell in tellers:
-            tell()
-        return story.record
-
-    assert played() == played()
 
 
 def test_what_was_taken_up_late_and_is_typed_again_is_an_edit() -> None:
