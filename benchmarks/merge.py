@@ -41,7 +41,7 @@ def _rules(count: int) -> EntityRule:
 
 
 def _event(number: int, values: dict[str, Value], at_ms: int) -> Event:
-    return Event(str(number), "sis", "student", Op.UPDATE, str(number), values, True, at_ms)
+    return Event(str(number), "sis", "student", Op.UPDATE, "1", values, True, at_ms)
 
 
 def _rate(count: int, every: int) -> float:

@@ -13,6 +13,7 @@ from router.core.fields import Draft, Merged
 from router.core.held import NOTHING_TOLD, Told, pending
 from router.core.rules import EntityRule
 
+_SEEN: Final = Record._fields.index("seen")
 _WORST: Final = (Outcome.CONFLICT, Outcome.REFUSED, Outcome.HELD, Outcome.STALE, Outcome.ACCEPTED)
 
 
@@ -77,8 +78,9 @@ def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int, tol
     before = record.seen.get(system)
     if before is not None and linked and _repeats(before, event, values):
         if before.at_ms != event.observed_at_ms:
-            seen = {**record.seen, system: before._replace(at_ms=event.observed_at_ms)}
-            record = record._replace(seen=seen)
+            # By position, in a third of the time of _replace: most events come to no more than this.
+            seen = {**record.seen, system: Seen(event.observed_at_ms, *before[1:])}
+            record = Record._make((*record[:_SEEN], seen, *record[_SEEN + 1 :]))
         return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE)
     merged = Draft(record, event, rules, event_seq, told, record.key).merge()
     asked = merged.asked != record.asked
@@ -105,7 +107,9 @@ def _repeats(before: Seen, event: Event, values: Mapping[str, Value]) -> bool:
         return False
     if not event.full or before.names != tuple(event.fields):
         return False
-    return all([values.get(name) == value for name, value in event.fields.items()])
+    return event.fields.items() <= values.items() or all(
+        [values.get(name) == value for name, value in event.fields.items()]  # blank, and not there at all
+    )
 
 
 def _decided(merged: Merged, after: Record, makes_change: bool, op: Op, rules: EntityRule) -> Decision:
