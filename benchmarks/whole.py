@@ -184,7 +184,15 @@ def _configure(config: Path, destinations: tuple[str, ...]) -> None:
     shutil.copytree(REPOSITORY / "integrations", config)
     source = yaml.safe_load((config / "sis.yaml").read_text())
     source["source"]["settings"] |= {"settle": 60, "poll": 0.05}
+    source.pop("destination", None)  # nobody else tells: what the figure has always measured
+    source["source"]["entities"]["enrollment"]["fields"].pop("state")
     (config / "sis.yaml").write_text(json.dumps(source))
+    for path in (config / "entities").glob("*.yaml"):
+        entity = yaml.safe_load(path.read_text())
+        for field in entity["fields"].values():
+            field.pop("owner", None)
+        path.write_text(json.dumps(entity))
+    (config / "lms.yaml").unlink()
     warehouse = yaml.safe_load((config / "warehouse.yaml").read_text())
     warehouse["destination"].pop("linger", None)
     (config / "warehouse.yaml").write_text(json.dumps(warehouse))

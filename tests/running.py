@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from adapters.oneroster_csv.sample import sample
@@ -74,10 +75,30 @@ def copy_example(folder: Path) -> Path:
     return config
 
 
+def one_source(config: Path) -> None:
+    """Leave out what a process of its own would have to be there for: the SIS alone tells, files are told."""
+    for name in ("idp", "lms"):
+        (config / f"{name}.yaml").unlink()
+    sis = config / "sis.yaml"
+    sis.write_text(sis.read_text().partition("\ndestination:")[0] + "\n")
+    for path in (config / "entities").glob("*.yaml"):
+        lines = path.read_text().splitlines()
+        path.write_text("".join(f"{_unowned(line)}\n" for line in lines))
+
+
+def _unowned(line: str) -> str:
+    """A field's line without its owner: then it is the entity's."""
+    if not line.startswith("  ") or "owner: " not in line:
+        return line
+    ((name, field),) = yaml.safe_load(line).items()
+    del field["owner"]
+    return f"  {name}: {yaml.safe_dump(field, default_flow_style=True, width=1_000).strip()}"
+
+
 def lay_out(folder: Path, *, nats_url: str = "") -> Place:
-    """The example district without its identity provider, at a pace for tests."""
+    """The example district without identity provider and LMS, at a pace for tests."""
     config, state = copy_example(folder), folder / "state"
-    (config / "idp.yaml").unlink()
+    one_source(config)
     if nats_url:
         with (config / "district.yaml").open("a") as file:
             file.write(f'\nnats: {{url: "{nats_url}"}}\n')

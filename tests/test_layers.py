@@ -34,6 +34,7 @@ THROUGH_THE_DOOR = {
     "adapters/scim": "asked of a real server",
     "adapters/sql": "asked of a real database",
     "adapters/webhook": "posted to as senders do",
+    "console/lms": "told and asked as a process of its own",
     "router/config": "read as folders: one mistake, one test",
 }
 """Folders whose modules are tested together, by what goes in and comes out of the folder."""

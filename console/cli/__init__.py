@@ -33,6 +33,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "decode": Command("console.cli.decode:decode", "Translate messages from stdin for a person to read."),
     "schema": Command("router.commands.check:schema", "Print the JSON Schema of the configuration."),
     "sample": Command("adapters.oneroster_csv.sample:sample", "Write an invented district as OneRoster CSV."),
+    "standin-lms": Command(
+        "console.lms.command:standin_lms", "Run a small LMS, to try two-way systems with."
+    ),
     "demo": Command("console.cli.demo:demo", "Bring an invented district to three systems, and show it."),
 }
 """In the order of `--help`."""
