@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo        an invented district flows to three systems (STUDENTS=300, then DAY=2, RESET=1)"
+	@echo "make demo        an invented district flows to four systems (STUDENTS=300, then DAY=2, RESET=1)"
 	@echo "make test        lint, types and tests, as CI runs them; test-all: also the slow ones"
 	@echo "make check       lint and types only; fmt: format"
 	@echo "make bench       figures and their floors; simulate: seeded runs of the simulator; fuzz: of merging"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from running import copy_example
+from standin_lms import StandIn
 
 STUDENTS = "50"
 STOP_MAX_S = 40.0
@@ -57,18 +58,19 @@ def first(folder: Path) -> "subprocess.CompletedProcess[str]":
     return demo(folder, "--students", STUDENTS)
 
 
-def test_everything_arrives_at_three_systems_and_it_says_where_to_look(
+def test_everything_arrives_at_four_systems_and_it_says_where_to_look(
     folder: Path, first: "subprocess.CompletedProcess[str]"
 ) -> None:
     assert first.returncode == 0, first.stderr
     table = delivered(first.stdout)
-    assert set(table) == {"assessment", "idp", "warehouse"}
+    assert set(table) == {"assessment", "idp", "lms", "warehouse"}
     for name, (done, unchanged, filtered, failed, waiting) in table.items():
         assert done > int(STUDENTS), name
         assert (unchanged, filtered, failed, waiting) == (0, 0, 0, 0), name
     assert str(folder / "state" / "warehouse.db") in first.stdout
     assert "nats stream view AUDIT --translate" in first.stdout and 'yellowbus decode"' in first.stdout
     assert len(json.loads((folder / "accounts.json").read_text())) == table["idp"][0]
+    assert len(StandIn(folder / "lms.sqlite", 0, "").told()) == table["lms"][0]
     assert (folder / "nats.env").stat().st_mode & 0o777 == 0o600
     assert "events" in first.stderr  # progress
     assert left_behind(folder) == []

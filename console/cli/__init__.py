@@ -36,7 +36,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "standin-lms": Command(
         "console.lms.command:standin_lms", "Run a small LMS, to try two-way systems with."
     ),
-    "demo": Command("console.cli.demo:demo", "Bring an invented district to three systems, and show it."),
+    "demo": Command("console.cli.demo:demo", "Bring an invented district to four systems, and show it."),
 }
 """In the order of `--help`."""
 

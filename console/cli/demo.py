@@ -1,4 +1,4 @@
-"""`yellowbus demo`: an invented district, its export brought to three systems while you look on."""
+"""`yellowbus demo`: an invented district, its export brought to four systems while you look on."""
 
 import asyncio
 import shutil
@@ -37,9 +37,10 @@ INTERRUPTED: Final = 130
 @click.option("--day", default=None, type=click.IntRange(1, 300), help="[default: the last one, else 1]")
 @click.option("--reset", is_flag=True, help="Start over: forget what earlier runs did in the folder.")
 def demo(folder: Path, students: int | None, day: int | None, reset: bool) -> None:
-    """Bring an invented district's export to three systems, and show how it flows.
+    """Bring an invented district's export to four systems, and show how it flows.
 
-    They are an identity provider (a local SCIM server), a warehouse and an assessment platform.
+    They are an identity provider (a local SCIM server), an LMS (a stand-in of ours), a warehouse and an
+    assessment platform.
 
     Run it again: nothing is delivered twice. With --day 2 only the differences flow.
     """
@@ -67,25 +68,34 @@ async def _flow(ground: Ground, day: int, children: Children) -> Flow:
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    port = _free_port()
-    click.echo("Starting the identity provider, the bus and the router ...", err=True)
+    click.echo("Starting the identity provider, the LMS, the bus and the router ...", err=True)
+    for_scim, for_lms, for_webhooks = (_free_port() for _ in range(3))
     scim = children.start(
         "identity provider",
-        ("console.cli.accounts", "--port", f"{port}", str(ground.accounts)),
+        ("console.cli.accounts", "--port", f"{for_scim}", str(ground.accounts)),
         ground.folder / "scim.log",
     )
-    await _answers(port, scim)
+    to_us = f"http://127.0.0.1:{for_webhooks}/lms"
+    lms = children.start(
+        "LMS",
+        ("console.cli", "standin-lms", "--port", f"{for_lms}", "--webhook", to_us, str(ground.lms)),
+        ground.folder / "lms.log",
+    )
+    await _answers(for_scim, scim)
+    await _answers(for_lms, lms)
     router = children.start(
         "router",
         ("console.cli", "router", "--config", str(ground.config), "--state", str(ground.state)),
         ground.folder / "router.log",
-        SCIM_URL=f"http://127.0.0.1:{port}",
+        SCIM_URL=f"http://127.0.0.1:{for_scim}",
+        LMS_URL=f"http://127.0.0.1:{for_lms}/api",
+        LMS_WEBHOOK_PORT=f"{for_webhooks}",
     )
     async with _router(ground, router) as bus:
         status = await bus.ask("status")
         last = status["sources"][SOURCE]["last_read"]
         _drop(ground, day)
-        return await _follow(bus, (scim, router), last["number"] if last else 0, status["changes"])
+        return await _follow(bus, (scim, lms, router), last["number"] if last else 0, status["changes"])
 
 
 def _free_port() -> int:
@@ -216,10 +226,16 @@ Where to look
   warehouse    sqlite3 {ground.state / "warehouse.db"} 'select count(*) from students'
   assessment   {zips[-1] if zips else ground.state / "assessment"}
   accounts     {ground.accounts} (what the SCIM server holds)
+  LMS          sqlite3 {ground.lms} 'select * from enrollments limit 3'
   configuration {ground.config}
 
-The bus runs while the router does. Start both again, and look into it from another terminal:
+The bus runs while the router does. Start both again, and the LMS, each in a terminal of its own:
   {program} up --config {ground.config} --state {ground.state}
+  {program} standin-lms {ground.lms}
+Withdraw a student there, as a teacher, and look into it:
+  curl -s http://127.0.0.1:8890/teach/enrollments | head -3
+  curl -d status=withdrawn http://127.0.0.1:8890/teach/enrollments/ID
+  {program} explain enrollment/ID --state {ground.state}
   {program} status --state {ground.state}
   . {ground.nats}      # NATS_URL, NATS_USER and NATS_PASSWORD for the nats tool
   nats stream ls

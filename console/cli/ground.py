@@ -46,6 +46,10 @@ class Ground(NamedTuple):
         return self.folder / "accounts.json"
 
     @property
+    def lms(self) -> Path:
+        return self.folder / "lms.sqlite"
+
+    @property
     def nats(self) -> Path:
         """How to reach the bus, for the shell."""
         return self.folder / "nats.env"
@@ -109,7 +113,8 @@ def _clear(ground: Ground) -> None:
     """Only what a demo has made: the folder may hold other things."""
     for folder in (ground.config, ground.state, ground.exports):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (ground.accounts, ground.remembered, ground.nats):
+    files = [ground.accounts, ground.remembered, ground.nats, *ground.folder.glob(f"{ground.lms.name}*")]
+    for file in files:
         file.unlink(missing_ok=True)
 
 
