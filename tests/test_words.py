@@ -71,7 +71,7 @@ def code_of(page: Path) -> list[str]:
 def commands_of(page: Path) -> Iterator[tuple[list[str], list[str]]]:
     """(sub-command and the one below it, options) of each `yellowbus ...` that a person would type."""
     for line in code_of(page):
-        for name, rest in re.findall(r"(?:^|\$ |\$\(|: |\")yellowbus ([a-z]+)([^\"#|()]*)", line):
+        for name, rest in re.findall(r"(?:^|\$ |\$\(|: |\")yellowbus ([a-z][a-z-]*)([^\"#|()]*)", line):
             below = re.match(r" ([a-z]+)\b", rest)
             yield [name, *(below.groups() if below else ())], re.findall(r"--[a-z][a-z-]*", rest)
 
