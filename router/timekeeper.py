@@ -18,7 +18,7 @@ from router.deciding import OURSELVES
 from router.store import Store
 
 AT_ONCE: Final = 500
-LOOK_S: Final = 30.0
+LOOK_S: Final = 5.0
 """The longest sleep: an instant may be noted meanwhile that comes sooner."""
 RETRY_S: Final = 5.0
 

@@ -179,6 +179,11 @@ class Router:
     async def start(self) -> None:
         """Returns when it answers."""
         self._process = self._started()
+        await self.answers()
+
+    async def answers(self) -> None:
+        """Wait until it does."""
+        assert self._process is not None
         async with asyncio.timeout(30):
             while True:
                 assert self._process.poll() is None, self.log.read_text()

@@ -26,7 +26,7 @@ SECTIONS: Final = [
     "How to undo",
     "When to call someone",
 ]
-CACHES: Final = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+CACHES: Final = {".git", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 MACHINE: Final = tuple(f"/{folder}/" for folder in ("work", "root", "farm"))
 
 on_every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

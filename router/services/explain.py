@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from bus import subjects
 from bus.codec import decode_change, decode_conflict
 from bus.errors import BusError, Garbage
 from bus.messages import EXISTENCE, Record
 from bus.services import Command
-from router.core.authority import owners_at
+from router.core.authority import Spans, owners_at
 from router.core.held import UNKNOWN, known, pending
 from router.core.rules import EntityRule
 from router.pipeline import Pipeline
 from router.services.acts import known_entity, record_of
 from router.services.asking import asked, reply
+from router.spans import Spanning
 
 HITS_MAX: Final = 20
 
@@ -98,6 +100,9 @@ def _explained(pipeline: Pipeline, record: Record, at_ms: int, *, now: bool) -> 
         (id_, at, state, decode_conflict(body)[0])
         for id_, _, at, state, body in pipeline.store.read("conflicts", "", record.key, 200, 0)
     ]
+    district = pipeline.district
+    spanning = Spanning(district.entities, ZoneInfo(district.timezone))
+    spans = spanning.of(record.entity, record.values, lambda keys: pipeline.store.records(list(keys)))
     last: dict[str, dict[str, Any]] = {}
     for id_, conflict_ms, state, conflict in reversed(conflicts):
         for name in conflict.fields:
@@ -109,13 +114,14 @@ def _explained(pipeline: Pipeline, record: Record, at_ms: int, *, now: bool) -> 
         "deleted": record.deleted,
         "existence": last.get(EXISTENCE),
         "fields": {
-            name: _field(record, rules, name, at_ms) | {"conflict": last.get(name)} for name in rules.fields
+            name: _field(record, rules, name, at_ms, spans) | {"conflict": last.get(name)}
+            for name in rules.fields
         },
         "systems": _systems(pipeline, record) if now else {},
     }
 
 
-def _field(record: Record, rules: EntityRule, name: str, at_ms: int) -> dict[str, Any]:
+def _field(record: Record, rules: EntityRule, name: str, at_ms: int, spans: Spans) -> dict[str, Any]:
     origin = record.origins.get(name)
     claims = {
         system: {
@@ -128,7 +134,7 @@ def _field(record: Record, rules: EntityRule, name: str, at_ms: int) -> dict[str
     }
     return {
         "value": record.values.get(name),
-        "owners": list(owners_at(rules.fields[name], at_ms)),
+        "owners": list(owners_at(rules.fields[name], at_ms, spans)),
         "source": origin.system if origin else "",
         "event": origin.event_seq if origin else 0,
         "at_ms": origin.at_ms if origin else 0,

@@ -1,0 +1,122 @@
+"""Two-way from end to end, by real processes: SIS folder, identity provider, LMS, warehouse, and the router.
+
+One district for all tests; each has a student or an enrollment of its own in it.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from four_systems import Four, edited, four_systems
+from running import until
+
+from bus.messages import Outcome
+
+DISPLAY_NAME = "  preferredGivenName: {class: directory, owner: [lms, sis]}"
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Four]:
+    with four_systems(tmp_path_factory.mktemp("four")) as four:
+        asyncio.run(begun(four))
+        yield four
+
+
+async def begun(four: Four) -> None:
+    await four.lms.start()
+    await four.router.start()
+    await four.sis_exports()
+
+
+@pytest.fixture(scope="module")
+def students(four: Four) -> Iterator[str]:
+    """One after the other."""
+    return iter(four.export.students())
+
+
+async def test_a_legal_name_edited_in_the_lms_is_refused_and_set_right_there(
+    four: Four, students: Iterator[str]
+) -> None:
+    id_ = next(students)
+    name = four.lms.record("users", id_)["first_name"]
+
+    await four.teach("users", id_, first_name="Somebody")
+
+    assert four.lms.record("users", id_)["first_name"] == name
+    assert four.warehouse("students", id_)["givenName"] == name
+    field = await four.field(f"student/{id_}", "givenName")
+    assert (field["value"], field["source"]) == (name, "sis")
+    assert [each.outcome for each in await four.audited(f"student/{id_}")][-1] == Outcome.REFUSED
+    assert await four.conflicts(f"student/{id_}") == []
+
+
+async def test_the_lms_is_told_nothing_that_it_said_itself(four: Four, students: Iterator[str]) -> None:
+    id_ = next(students)
+    before = four.lms.told_so_far()
+
+    await four.teach("users", id_, display_name="Addie")
+    await four.teach("users", id_, display_name="Ad")
+    await four.teach("users", id_, display_name="Addie")
+
+    assert four.warehouse("students", id_)["preferredGivenName"] == "Addie"
+    assert four.lms.told(after=before) == []
+
+
+async def test_while_the_term_lasts_the_teacher_decides_and_otherwise_the_office(four: Four) -> None:
+    on, over = four.export.enrollments(homeroom=True)[0], four.export.enrollments(homeroom=False)[0]
+    before = four.lms.told_so_far()
+
+    await four.teach("enrollments", on, status="inactive")
+    await four.teach("enrollments", over, status="inactive")
+
+    assert (four.warehouse("enrollments", on)["state"], four.lms.record("enrollments", on)["status"]) == (
+        "inactive",
+        "inactive",
+    )
+    assert (four.warehouse("enrollments", over)["state"], four.lms.record("enrollments", over)["status"]) == (
+        "active",
+        "active",
+    )
+    assert (await four.field(f"enrollment/{on}", "state"))["owners"] == ["lms", "sis"]
+    assert (await four.field(f"enrollment/{over}", "state"))["owners"] == ["sis"]
+    assert [(each.id, each.body["status"]) for each in four.lms.told(after=before)] == [(over, "active")]
+
+
+async def test_before_its_date_the_lms_is_refused_and_from_then_on_it_decides(
+    four: Four, students: Iterator[str]
+) -> None:
+    id_ = next(students)
+    key, file = f"student/{id_}", four.place.config / "entities" / "student.yaml"
+    kept = file.read_text()
+    at = (datetime.now(UTC) + timedelta(seconds=4)).isoformat()
+    owners = f'[{{system: sis, until: "{at}"}}, {{system: lms, from: "{at}"}}]'
+    edited(file, (DISPLAY_NAME, f"  preferredGivenName: {{class: directory, owner: {owners}}}"))
+    await reloaded(four)
+
+    await four.teach("users", id_, display_name="Before")
+    early = four.lms.record("users", id_)["display_name"], await four.field(key, "preferredGivenName")
+    async with asyncio.timeout(20):  # the date comes, and is an event as all others
+        while (await four.field(key, "preferredGivenName"))["value"] is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await four.quiet()
+    late = four.lms.record("users", id_)["display_name"], await four.field(key, "preferredGivenName")
+    await four.teach("users", id_, display_name="After")
+
+    assert (early[0], early[1]["value"], early[1]["owners"]) == (None, None, ["sis"])
+    assert [claim["value"] for claim in early[1]["claims"].values()] == ["Before"]
+    assert (late[0], late[1]["value"], late[1]["owners"]) == ("Before", "Before", ["lms"])
+    assert four.warehouse("students", id_)["preferredGivenName"] == "After"
+    outcomes = [(each.op, each.outcome) for each in await four.audited(key)]
+    assert outcomes[1:] == [("update", "refused"), ("date", "accepted"), ("update", "accepted")]
+    file.write_text(kept)
+    await reloaded(four)
+
+
+async def reloaded(four: Four) -> None:
+    """The router has taken the configuration as it is now, and answers again."""
+    before = len(four.router.logged("ready"))
+    four.router.signal(signal.SIGHUP)
+    await until(lambda: len(four.router.logged("ready")) > before)
+    await four.router.answers()
