@@ -22,13 +22,15 @@ MAY_IMPORT = {
 }
 """The most specific folder counts. One way: bus <- router/core <- router, bus <- adapters, bus <- console."""
 
-SHARED_BY_ADAPTERS = ("adapters.web",)
+SHARED_BY_ADAPTERS = ("adapters.files", "adapters.web")
 """What several adapters have in common; it knows none of them."""
 
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "socket", "time", "uuid", "sqlite3", "subprocess"}
 CLOCKS = {"now", "utcnow", "today"}
 
 THROUGH_THE_DOOR = {
+    "adapters/delimited": "read and written as files: one fault, one test",
+    "adapters/files": "watched and written as folders, here and by the adapters that share it",
     "adapters/http": "asked of a real server",
     "adapters/oneroster_csv": "read and written as packages: one fault, one test",
     "adapters/scim": "asked of a real server",

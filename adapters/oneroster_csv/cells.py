@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 
+from adapters.files.change import Unwritable, encodable
 from bus.messages import Fields, Value
 
 from .tables import NEVER_READ, ROLE_COLUMNS, TABLES
-
-
-class Unwritable(Exception):
-    """Why a record cannot stand in the file. Names fields, never values."""
 
 
 def columns(version: str, table: str) -> frozenset[str]:
@@ -59,17 +56,9 @@ def _text(name: str, value: Value) -> str:
         text = ",".join(value)
     else:
         return str(value)
-    if "\0" in text or (not text.isprintable() and _unencodable(text)):
+    if "\0" in text or (not text.isprintable() and not encodable(text)):
         raise Unwritable(f"{name}: a character that no file in UTF-8 can hold")
     return text
-
-
-def _unencodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def roles_of(cells: Mapping[str, str]) -> dict[str, dict[str, str]]:

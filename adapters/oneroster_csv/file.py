@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from adapters.files.change import Change
+from adapters.files.held import Cells
+from adapters.files.outbox import Write
 
 from . import manifest
 from .cells import roles_of
-from .held import Cells, Holdings
 from .tables import TABLES
-from .writing import zip_at
+from .writing import zip_part
 
 Headers = Mapping[str, Sequence[str]]
 SYSTEM: Final = "yellowbus"
@@ -18,48 +21,16 @@ _LARGE_ROWS: Final = 1_000_000
 _BLANKS: Final = repeat("")
 
 
-class Change(NamedTuple):
-    """What a delivery does to a row. `place` is where it stands in its batch. None: there is no row."""
-
-    place: int
-    table: str
-    id: str
-    version: int
-    before: Cells | None
-    after: Cells | None
-
-    @property
-    def visible(self) -> bool:
-        """Not only a newer version of the same."""
-        return self.before != self.after
-
-    @property
-    def removal(self) -> bool:
-        """A row that is there would go."""
-        return self.before is not None and self.after is None
-
-    @property
-    def grown(self) -> int:
-        return (self.after is not None) - (self.before is not None)
-
-
-def write(
-    path: Path,
-    held: Holdings,
-    changes: Sequence[Change] | None,
-    *,
-    version: str,
-    headers: Headers,
-    now_ms: int,
-) -> None:
-    """Put the zip in place: a bulk of all that is held, or (with `changes`) a delta. Raises OSError."""
+def write_part(write: Write, path: Path, *, version: str, headers: Headers) -> None:
+    """Write the part of the zip: a bulk of all that is held, or (with `changes`) a delta. Raises OSError."""
+    held, changes, now_ms = write.held, write.changes, write.now_ms
     kind = manifest.BULK if changes is None else manifest.DELTA
     tables = set(held.counts()) if changes is None else {change.table for change in changes}
     derived = version == "1.2" and "users" in tables and "roles" not in tables
     if derived:
         tables.add("roles")
     large = max(held.counts().values(), default=0) > _LARGE_ROWS
-    with zip_at(path, now_ms, large=large) as sink:
+    with zip_part(path, now_ms, large=large) as sink:
         sink.add(manifest.FILE, manifest.rows_of(version, dict.fromkeys(tables, kind), system=SYSTEM))
         for table in TABLES[version]:
             if table not in tables:

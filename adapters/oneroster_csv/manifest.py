@@ -4,11 +4,11 @@ import csv
 from collections.abc import Collection, Mapping
 from typing import IO, Final, NamedTuple
 
+from adapters.files import text
+from adapters.files.text import Faulty
 from bus.errors import Refused
 
-from . import text
 from .tables import TABLES
-from .text import Faulty
 
 ABSENT: Final = "absent"
 BULK: Final = "bulk"

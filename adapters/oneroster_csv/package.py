@@ -2,9 +2,7 @@
 
 import errno
 import hashlib
-import io
 import lzma
-import os
 import re
 import struct
 import zipfile
@@ -14,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol
 
+from adapters.files.stamps import CHUNK_BYTES, Loose, Stamp, size_bytes, stamp
+from adapters.files.text import Warn
 from bus.errors import Refused, Unavailable
 
 from .tables import table_of
-from .text import CHUNK_BYTES, Warn
 
 MEMBERS_MAX: Final = 1_000
 _ESCAPE: Final = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|\\")
@@ -39,25 +38,11 @@ BROKEN: Final = (
 """All that zipfile raises on a damaged archive (each seen when bytes of one are changed at random)."""
 
 
-class Stamp(NamedTuple):
-    """Which state of a file it is: another size or time is another file."""
-
-    name: str
-    size_bytes: int
-    modified_ns: int
-
-
 class Limits(NamedTuple):
     """How far an archive may expand."""
 
     bytes_max: int
     times_max: int
-
-
-def stamp(path: Path) -> Stamp:
-    """Raises OSError."""
-    found = path.stat()
-    return Stamp(path.name, found.st_size, found.st_mtime_ns)
 
 
 class Package(Protocol):
@@ -138,34 +123,21 @@ class LoosePackage:
 
     def __init__(self, name: str, paths: Iterable[Path], limits: Limits) -> None:
         self.name = name
-        self._paths = {path.name: path for path in sorted(paths)}
+        self._files = Loose(paths)
         self._limits = limits
-        self.stamps = tuple(stamp(path) for path in self._paths.values())
+        self.stamps = self._files.stamps
 
     def sha256(self) -> str:
-        digest = hashlib.sha256()
-        for name, size_bytes, _ in self.stamps:
-            digest.update(f"{name}\0{size_bytes}\0".encode("utf-8", "surrogateescape"))
-            with self._paths[name].open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    digest.update(chunk)
-        return digest.hexdigest()
+        return self._files.sha256()
 
     def verify(self, warn: Warn) -> dict[str, str]:
-        size_bytes = sum(found.size_bytes for found in self.stamps)
-        if size_bytes > self._limits.bytes_max:
-            raise Refused(
-                [f"{self.name}: {size_bytes} bytes (limit {self._limits.bytes_max})"], code="expansion"
-            )
-        return placed(self.name, list(self._paths), warn)
+        size = size_bytes(self.stamps)
+        if size > self._limits.bytes_max:
+            raise Refused([f"{self.name}: {size} bytes (limit {self._limits.bytes_max})"], code="expansion")
+        return placed(self.name, self._files.names, warn)
 
     def open(self, member: str) -> IO[bytes]:
-        file = self._paths[member].open("rb")
-        found = os.fstat(file.fileno())
-        if (member, found.st_size, found.st_mtime_ns) not in self.stamps:
-            file.close()
-            raise Refused([f"{member}: it changed while it was read. It is left for later."], code="changed")
-        return io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
+        return self._files.open(member)
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -203,12 +175,3 @@ def placed(package: str, names: list[str], warn: Warn) -> dict[str, str]:
         hint = "They stand in a folder inside it" if inside else "None is there"
         raise Refused([f"{package}: no OneRoster files at the root. {hint}."], code="no-files")
     return placed
-
-
-def observed_at_ms(stamps: Iterable[Stamp]) -> int:
-    """When its state was true: the newest file's time. A zip's own times are local and coarse."""
-    return max(found.modified_ns for found in stamps) // 1_000_000
-
-
-def size_bytes(stamps: Iterable[Stamp]) -> int:
-    return sum(found.size_bytes for found in stamps)

@@ -12,13 +12,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from adapters.files.chunks import BATCH_ROWS
+from adapters.files.place import sync_folder
+from adapters.files.text import Warn
 from bus.adapter import Row
 from bus.errors import Refused, Unavailable
 
-from .rows import BATCH_ROWS
 from .tables import ROLE_COLUMNS
-from .text import Warn
-from .writing import sync_folder
 
 _SCHEMA: Final = """
 pragma journal_mode = off;

@@ -1,33 +1,33 @@
 """One package as a reading: complete, or nothing."""
 
-import asyncio
 import csv
-import threading
 import zipfile
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from adapters.files import text
+from adapters.files.reading import FileReading
+from adapters.files.settle import Candidate
+from adapters.files.shelf import Shelf
+from adapters.files.text import Faulty
 from bus.adapter import EntityShape, Row
 from bus.errors import Refused
 
-from . import manifest, text
+from . import manifest
 from .header import Layout, layout_of
 from .manifest import Manifest
-from .package import Package, observed_at_ms, size_bytes
+from .package import Package
 from .people import People
 from .rows import batches
-from .settle import Candidate
-from .shelf import Shelf
 from .tables import COLUMNS, METADATA, ROLE_COLUMNS, TABLES
-from .text import Faulty
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 
 
-class OneRosterReading:
-    """A zip or a set of loose files. See bus.adapter.Reading."""
+class OneRosterReading(FileReading):
+    """A zip or a set of loose files."""
 
     def __init__(
         self,
@@ -38,22 +38,14 @@ class OneRosterReading:
         entities: tuple[EntityShape, ...],
         people: Callable[[str], People],
     ) -> None:
-        self.name = candidate.name
-        self.sha256 = package.sha256()
-        self.size_bytes = size_bytes(package.stamps)
-        self.observed_at_ms = observed_at_ms(package.stamps)
-        self._candidate = candidate._replace(stamps=package.stamps)
-        self._package, self._shelf, self._entities = package, shelf, entities
-        self._people = people(self.sha256)
-        self._warnings: dict[str, None] = {}
+        sha256 = package.sha256()
+        super().__init__(candidate, shelf, stamps=package.stamps, sha256=sha256, entities=entities)
+        self._package = package
+        self._people = people(sha256)
         self._members: dict[str, str] = {}
         self._layouts: dict[str, Layout] = {}
         self._manifest = Manifest("", {})
         self._delta = False
-
-    async def open(self) -> None:
-        """Archive, manifest and headers. Raises Refused."""
-        await asyncio.to_thread(self._verify)
 
     @property
     def full(self) -> bool:
@@ -63,41 +55,19 @@ class OneRosterReading:
     def tables(self) -> tuple[str, ...]:
         return tuple(table for table in self._asked() if table in self._members or self._only_roles(table))
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        return tuple(self._warnings)
-
-    def rows(self, table: str) -> AsyncIterator[list[Row]]:
-        """All rows of a table. Raises Refused with file, line and column."""
-        return _in_thread(self._batches(table))
-
-    async def accept(self) -> None:
-        """Into done/. Safe to repeat, also after a restart, when nothing of it was read."""
-        self.close()
-        await asyncio.to_thread(self._accept)
-
-    async def refuse(self, report: str) -> None:
-        """Into refused/ with the report beside it. Safe to repeat."""
-        self.close()
-        await asyncio.to_thread(self._refuse, report)
-
     def close(self) -> None:
         """Let go of the file. Twice is fine."""
         self._package.close()
-
-    def waits(self) -> bool:
-        """It was neither accepted nor refused."""
-        return any(path.exists() for path in self._candidate.paths)
 
     # Runs in a thread.
 
     def _accept(self) -> None:
         self._people.keep()
-        self._shelf.accept(self._candidate)
+        super()._accept()
 
     def _refuse(self, report: str) -> None:
         self._people.drop()
-        self._shelf.refuse(self._candidate, report)
+        super()._refuse(report)
 
     # Checks before the first row
 
@@ -117,7 +87,7 @@ class OneRosterReading:
 
     def _read_manifest(self, present: set[str]) -> Manifest:
         if "manifest" not in self._members:
-            if self._candidate.zipped:
+            if self._candidate.single:
                 raise Refused([f"{self.name}: no {manifest.FILE} in it"], code="manifest")
             self._warn(f"{manifest.FILE}: it is not there: the files are read as bulk")
             return manifest.guessed(present)
@@ -211,22 +181,3 @@ class OneRosterReading:
             if name in COLUMNS[table] or name.startswith(METADATA)
         ]
         return [name for name in names if not (self._joins(table) and name in ROLE_COLUMNS)]
-
-    def _warn(self, warning: str) -> None:
-        self._warnings[warning] = None
-
-
-async def _in_thread(batches_read: Generator[list[Row], None, None]) -> AsyncGenerator[list[Row], None]:
-    """The same batches, each read in a thread: the router goes on meanwhile."""
-    lock = threading.Lock()
-
-    def step() -> list[Row] | None:
-        with lock:
-            return next(batches_read, None)
-
-    try:
-        while (batch := await asyncio.to_thread(step)) is not None:
-            yield batch
-    finally:
-        with lock:  # a step that was cancelled may still be at its batch
-            batches_read.close()

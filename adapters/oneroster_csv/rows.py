@@ -4,28 +4,23 @@ A batch is judged as a whole (which lengths, which statuses occur in it?), and r
 place of what is wrong: that is half the time.
 """
 
-import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import accumulate, islice, repeat
+from itertools import repeat
 from operator import itemgetter
 from typing import IO, Final
 
+from adapters.files import text
+from adapters.files.chunks import Cells, check_width, chunks
+from adapters.files.text import Faulty, Warn
 from bus.adapter import Row
-from bus.errors import Refused
 
-from . import text
 from .header import Layout
-from .text import Faulty, Warn
 
-BATCH_ROWS: Final = 500
 DELETED: Final = "tobedeleted"
 _STATUSES: Final = frozenset({"", "active", DELETED})
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)")
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
-
-Cells = list[list[str]]
 Place = Callable[[], tuple[int, int]]
 """Line and column of a value, worked out only if it is asked for."""
 
@@ -37,7 +32,7 @@ def batches(file: str, stream: IO[bytes], layout: Layout, *, delta: bool, warn: 
     empty = True
     try:
         next(reader)
-        for chunk, lines in _chunks(file, reader, warn):
+        for chunk, lines in chunks(file, reader, warn):
             empty = False
             judge.check(chunk, lines)
             values = map(dict, map(zip, repeat(layout.names), _cells(layout, chunk)))
@@ -51,35 +46,6 @@ def batches(file: str, stream: IO[bytes], layout: Layout, *, delta: bool, warn: 
 def _cells(layout: Layout, chunk: Cells) -> Iterator[Sequence[str]]:
     picked = map(layout.pick, chunk)
     return (cells + layout.blank for cells in picked) if layout.blank else picked
-
-
-def _chunks(file: str, reader: text.Reader, warn: Warn) -> Iterator[tuple[Cells, Sequence[int]]]:
-    """Rows with the line on which each begins. Raises Refused."""
-    while True:
-        before, chunk, error = reader.line_num, Cells(), None
-        try:
-            chunk.extend(islice(reader, BATCH_ROWS))
-        except csv.Error as raised:  # the rows before it are in the chunk
-            error = raised
-        lines: Sequence[int] = range(before + 1, before + 1 + len(chunk))
-        if error or reader.line_num != before + len(chunk):
-            *lines, after = accumulate(map(_height, chunk), initial=before + 1)
-            if error:
-                what = f"the row that starts here is not CSV: {error}"
-                raise Refused([f"{file}:{after}:1: {what}"], code="quoting")
-        if [] in chunk:
-            warn(f"{file}: blank lines are skipped")
-            lines = [line for line, cells in zip(lines, chunk, strict=True) if cells]
-            chunk = [cells for cells in chunk if cells]
-        elif not chunk:
-            return
-        if chunk:
-            yield chunk, lines
-
-
-def _height(cells: Sequence[str]) -> int:
-    """How many lines a row takes: the line ends within its quotes, and its own."""
-    return 1 + sum(len(_LINE_END.findall(cell)) for cell in cells if "\n" in cell or "\r" in cell)
 
 
 def _place(lines: Sequence[int], values: Sequence[str], value: str, cell: int) -> tuple[int, int]:
@@ -97,13 +63,7 @@ class _Judge:
 
     def check(self, chunk: Cells, lines: Sequence[int]) -> None:
         """Raises Faulty."""
-        width = self._layout.width
-        if set(map(len, chunk)) != {width}:
-            line, cells = next(
-                (n, len(row)) for n, row in zip(lines, chunk, strict=True) if len(row) != width
-            )
-            what = f"{cells} cells (expected {width}). Was the file cut, or is a comma not quoted?"
-            raise Faulty(line, min(cells, width) + 1, what, "row-shape")
+        check_width(chunk, lines, self._layout.width, "comma")
         for copy in self._layout.copies:
             for line, row in zip(lines, chunk, strict=True):
                 if row[copy.cell]:

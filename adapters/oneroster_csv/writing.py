@@ -2,14 +2,15 @@
 
 import csv
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Protocol
+
+from adapters.files.place import part_at, part_of, put, sync, sync_folder
 
 ROWS_AT_ONCE: Final = 1_000
 _LEVEL: Final = 3  # of deflate: a third of the time of 6 for a tenth more bytes
@@ -58,7 +59,7 @@ class _FolderSink:
     def add(self, file: str, rows: Iterable[Cells]) -> int:
         with (self._folder / file).open("wb") as stream:
             rows_written = write_csv(stream, rows)
-            _sync(stream)
+            sync(stream)
             return rows_written
 
 
@@ -77,44 +78,29 @@ def write_csv(stream: IO[bytes], rows: Iterable[Cells]) -> int:
 
 
 @contextmanager
-def zip_at(path: Path, at_ms: int, *, large: bool) -> Iterator[ZipSink]:
-    """A zip that is in place, whole and on disk, when the block ends; not there at all if it raises.
+def zip_part(path: Path, at_ms: int, *, large: bool) -> Iterator[ZipSink]:
+    """The part of a zip: whole and on disk when the block ends, not there at all if it raises.
 
     `large`: a file in it may pass 2 GB. Not all importers know the headers which that takes.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-                yield ZipSink(archive, at_ms, large)
-            _sync(file)
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+    with part_at(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        yield ZipSink(archive, at_ms, large)
+
+
+@contextmanager
+def zip_at(path: Path, at_ms: int, *, large: bool) -> Iterator[ZipSink]:
+    """A zip that is in place when the block ends."""
+    with zip_part(path, at_ms, large=large) as sink:
+        yield sink
+    put(path)
     sync_folder(path.parent)
 
 
 @contextmanager
 def folder_at(path: Path) -> Iterator[Sink]:
     """Loose files in a folder that is in place when the block ends. The folder must not be there before."""
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     part.mkdir()
     yield _FolderSink(part)
     part.rename(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """A rename is only safe once its folder is on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync(stream: IO[bytes]) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())

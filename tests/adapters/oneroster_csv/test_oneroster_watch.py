@@ -205,7 +205,7 @@ async def test_a_folder_that_is_not_there_is_unavailable_and_a_file_a_wrong_sett
 
 
 def test_files_that_are_not_of_oneroster_are_no_package(inbox: Inbox, tmp_path: Path) -> None:
-    from adapters.oneroster_csv.settle import candidates
+    from adapters.oneroster_csv.candidates import candidates
 
     (inbox.folder / "notes.csv").touch()
     (inbox.folder / "export.zip.part").touch()

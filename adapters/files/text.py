@@ -1,4 +1,4 @@
-"""CSV text as a stream of lines, checked for what csv.reader would swallow or choke on."""
+"""Delimited text as a stream of lines, checked for what csv.reader would swallow or choke on."""
 
 import codecs
 import csv
@@ -9,10 +9,10 @@ from typing import IO, Final, Protocol
 
 from bus.errors import Refused
 
+from .stamps import CHUNK_BYTES
+
 LINE_MAX: Final = 1_000_000
 """Characters in one line: a file without line ends must not fill the memory."""
-
-CHUNK_BYTES: Final = 1 << 16
 
 Warn = Callable[[str], None]
 """Say a harmless deviation."""

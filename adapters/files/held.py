@@ -23,9 +23,11 @@ create table if not exists files (
     seq integer primary key, name text not null, counts text not null, at_ms integer not null default 0);
 create table if not exists holds (
     tab text not null, id text not null, asked_ms integer not null, primary key (tab, id)) without rowid;
+create table if not exists placing (seq integer primary key, rows text not null);
 """
-# `files.name` is '' once the file is not kept any more. `holds` has the rows whose removal is held, and when
-# it was asked for last.
+# `files.name` has the names of one write with / between them, '' once they are not kept any more. `placing`
+# has the write whose files may not be in place yet, with its rows. `holds` has the rows whose removal is
+# held, and when it was asked for last.
 # `cells` is null once the record is deleted: the version stays, so that nothing older brings it back.
 
 _GET: Final = """
@@ -58,12 +60,10 @@ _COUNT: Final = """
 insert into counts values (?1, ?2) on conflict (tab) do update set live = live + excluded.live
 """
 _LAST: Final = "select coalesce(max(seq), 0) from files"
-_OLD: Final = """
-with kept as (select name from files order by seq desc limit ?1)
-select seq, name from files where name <> '' and name not in (select name from kept)
-"""
+_NAMED: Final = "select seq, name, at_ms from files where name <> '' order by seq desc"
+_PLACING: Final = "select seq, name, rows from placing join files using (seq) order by seq"
 _FORGET: Final = """
-delete from files where seq < (select max(seq) from files where at_ms < ?1)
+delete from files where name = '' and seq < (select max(seq) from files where at_ms < ?1)
 and seq not in (select seq from files order by seq desc limit ?2)
 """
 _PEAKS: Final = """
@@ -86,6 +86,14 @@ class Held(NamedTuple):
 
     version: int
     cells: Cells | None
+
+
+class Placing(NamedTuple):
+    """One write: its number, the names of its files, and the (table, id) of the rows that it brings."""
+
+    seq: int
+    names: list[str]
+    rows: list[tuple[str, str]]
 
 
 class Holdings:
@@ -178,13 +186,30 @@ class Holdings:
         (found,) = self._db.execute(_HOLDS, (table, json.dumps(besides), since_ms)).fetchone()
         return int(found)
 
-    def wrote(self, seq: int, name: str, counts: Mapping[str, int], at_ms: int) -> None:
+    def wrote(self, write: Placing, counts: Mapping[str, int], at_ms: int) -> None:
+        """The parts of this write are on disk, and are to be put in place."""
         sql = "insert into files (seq, name, counts, at_ms) values (?, ?, ?, ?)"
-        self._db.execute(sql, (seq, name, json.dumps(counts), at_ms))
+        self._db.execute(sql, (write.seq, "/".join(write.names), json.dumps(counts), at_ms))
+        self._db.execute("insert into placing values (?, ?)", (write.seq, json.dumps(write.rows)))
 
-    def files_beyond(self, keep: int) -> list[tuple[int, str]]:
-        """The files older than the newest `keep`."""
-        return list(self._db.execute(_OLD, (keep,)).fetchall())
+    def placing(self) -> list[Placing]:
+        """The writes whose files may not be in place yet: at most the last one."""
+        found = self._db.execute(_PLACING).fetchall()
+        return [
+            Placing(seq, name.split("/"), [(tab, id_) for tab, id_ in json.loads(rows)])
+            for seq, name, rows in found
+        ]
+
+    def placed(self, seq: int) -> None:
+        """All files of this write are in place, and on disk."""
+        self._db.execute("delete from placing where seq = ?", (seq,))
+
+    def files_beyond(self, keep: int, before_ms: int) -> tuple[list[tuple[int, list[str]]], set[str]]:
+        """The writes older than the newest `keep` and than that time, and the names of all others."""
+        found = self._db.execute(_NAMED).fetchall()
+        old = [(seq, name.split("/")) for seq, name, at_ms in found[keep:] if at_ms < before_ms]
+        gone = {seq for seq, _ in old}
+        return old, {each for seq, name, _ in found if seq not in gone for each in name.split("/")}
 
     def forget_files(self, numbers: Iterable[int], keep: int, before_ms: int) -> None:
         """These are gone. Their counts stay until a newer one is older than that too."""

@@ -1,21 +1,18 @@
 """The watched folder: what lies there, and which of it nobody is writing any more."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .package import Stamp, stamp
-from .tables import table_of
+from .stamps import Stamp, stamp
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
-LOOSE: Final = "loose-csv"
-"""What a set of loose files at the root of the folder is called."""
 MARKERS: Final = (".done", ".ready")
 
 
 class Candidate(NamedTuple):
-    """Something that may be a package. `paths` are its files; `folder` is set for a sub-folder."""
+    """What is read at once: one file, or a set of them. `folder` is set for a sub-folder."""
 
     name: str
     paths: tuple[Path, ...]
@@ -24,26 +21,31 @@ class Candidate(NamedTuple):
     markers: tuple[Path, ...]
 
     @property
-    def zipped(self) -> bool:
-        return self.folder is None and self.name != LOOSE
+    def single(self) -> bool:
+        """Is it one file, under its own name?"""
+        return self.folder is None and self.name == self.paths[0].name
 
     @property
     def modified_ns(self) -> int:
         return max(found.modified_ns for found in self.stamps)
 
 
+Look = Callable[[Path], Iterator[Candidate]]
+"""What is there to read in the watched folder."""
+
+
 class News(NamedTuple):
-    """What one look found: packages to read, oldest first, and what waits (name, why; no why: no more)."""
+    """One look: what is to be read, oldest first, and what waits (name, why; no why: no more)."""
 
     settled: list[Candidate]
     waiting: list[tuple[str, str]]
 
 
 class Watch:
-    """Remembers since when each package has been as it is."""
+    """Remembers since when each candidate has been as it is."""
 
-    def __init__(self, folder: Path, settle_ms: int) -> None:
-        self._folder, self._settle_ms = folder, settle_ms
+    def __init__(self, folder: Path, settle_ms: int, look: Look) -> None:
+        self._folder, self._settle_ms, self._candidates = folder, settle_ms, look
         self._since: dict[str, tuple[tuple[Stamp, ...], int]] = {}
         self._told: set[str] = set()
 
@@ -51,7 +53,7 @@ class Watch:
         """One look at the folder. Raises OSError if it cannot be read."""
         before, self._since = self._since, {}
         news = News([], [])
-        for found in candidates(self._folder):
+        for found in self._candidates(self._folder):
             stamps, since_ms = before.get(found.name, ((), now_ms))
             changed = stamps != found.stamps
             self._since[found.name] = (found.stamps, now_ms if changed else since_ms)
@@ -78,17 +80,13 @@ class Watch:
         return f"{state}: it is read once it has not changed for {self._settle_ms // 1000} s"
 
 
-def candidates(folder: Path) -> Iterator[Candidate]:
-    """Zips, loose CSV files as one set, and sub-folders with CSV files. Skips what vanishes."""
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    loose = [path for path in entries if _is_csv(path)]
-    found: list[tuple[str, list[Path], Path | None]] = [(LOOSE, loose, None)] if loose else []
-    for path in entries:
-        if path.suffix.lower() == ".zip" and path.is_file():
-            found.append((path.name, [path], None))
-        elif path.is_dir() and path.name not in (DONE, REFUSED) and not path.name.endswith(".part"):
-            inside = sorted(file for file in path.iterdir() if _is_csv(file))
-            found.extend([(path.name, inside, path)] if inside else [])
+def entries(folder: Path) -> list[Path]:
+    """What lies in the folder and is not hidden."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def stamped(folder: Path, found: Iterable[tuple[str, list[Path], Path | None]]) -> Iterator[Candidate]:
+    """A candidate of each name, paths and sub-folder. Skips what vanishes."""
     for name, paths, sub_folder in found:
         try:
             stamps = tuple(stamp(path) for path in paths)
@@ -96,7 +94,3 @@ def candidates(folder: Path) -> Iterator[Candidate]:
             continue
         markers = tuple(mark for end in MARKERS if (mark := folder / (name + end)).exists())
         yield Candidate(name, tuple(paths), sub_folder, stamps, markers)
-
-
-def _is_csv(path: Path) -> bool:
-    return path.suffix.lower() == ".csv" and path.is_file() and bool(table_of(path.name))

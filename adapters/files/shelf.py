@@ -1,27 +1,27 @@
-"""Where packages go when they are finished: done/, or refused/ with a report beside them.
+"""Where files go when they are finished: done/, or refused/ with a report beside them.
 
 A set of several files cannot be moved at once. So the moves are written down first, and a start after a
 crash ends them: half a set left behind would look like a new one.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from .settle import DONE, REFUSED, Candidate, candidates
+from .place import write_whole
+from .settle import DONE, REFUSED, Candidate, Look
 
 REPORT: Final = ".report.txt"
 
 
 class Shelf:
-    """The two folders beside the watched packages. `keep` is how many of each stay."""
+    """The two folders beside the watched files. `keep` is how many of each stay."""
 
-    def __init__(self, folder: Path, state: Path, keep: int, now_ms: Callable[[], int]) -> None:
-        self._folder, self._keep, self._now_ms = folder, keep, now_ms
+    def __init__(self, folder: Path, state: Path, keep: int, now_ms: Callable[[], int], look: Look) -> None:
+        self._folder, self._keep, self._now_ms, self._candidates = folder, keep, now_ms, look
         self._moves = state / "moving.json"
 
     def finish(self) -> None:
@@ -50,7 +50,7 @@ class Shelf:
             marker.unlink(missing_ok=True)
         if not self._same(package):
             return
-        if package.folder or package.zipped:
+        if package.folder or package.single:
             (package.folder or package.paths[0]).rename(target)
         else:
             moves = [(str(path), str(target / path.name)) for path in package.paths]
@@ -60,7 +60,7 @@ class Shelf:
 
     def _same(self, package: Candidate) -> bool:
         """Is it what was read, no file of it newer and none added?"""
-        found = [other for other in candidates(self._folder) if other.name == package.name]
+        found = [other for other in self._candidates(self._folder) if other.name == package.name]
         return [other.stamps for other in found] == [package.stamps]
 
     def _target(self, place: str, name: str) -> Path:
@@ -78,13 +78,3 @@ class Shelf:
         for path in packages[: -self._keep]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             path.with_name(path.name + REPORT).unlink(missing_ok=True)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a small file at once: it is there whole, or as it was."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
