@@ -29,6 +29,9 @@ class Adapter(NamedTuple):
 
 
 ADAPTERS: Final[Mapping[str, Adapter]] = {
+    "delimited": Adapter(
+        destination=Side("adapters.delimited:Destination", "adapters.delimited:DestinationSettings"),
+    ),
     "http": Adapter(destination=Side("adapters.http:Destination", "adapters.http:Settings")),
     "oneroster_csv": Adapter(
         source=Side("adapters.oneroster_csv:Source", "adapters.oneroster_csv:SourceSettings"),

@@ -47,9 +47,9 @@ class Faulty(Exception):
         return Refused([f"{file}:{self.line}:{self.column}: {self.what}"], code=self.code)
 
 
-def lines(stream: IO[bytes], unended: Unended = _ignore) -> Iterator[str]:
-    """The lines with their ends (CR, LF, CRLF), less the BOM. Raises UnicodeDecodeError, Faulty."""
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+def lines(stream: IO[bytes], unended: Unended = _ignore, encoding: str = "utf-8") -> Iterator[str]:
+    """The lines with their ends (CR, LF, CRLF), less the mark of UTF. Raises UnicodeDecodeError, Faulty."""
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
     number, line = 0, "\n"
     try:
         while following := text.readline(LINE_MAX):

@@ -3,11 +3,8 @@
 """
 
 import asyncio
-import csv
-import io
 import json
 import sqlite3
-import zipfile
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +14,7 @@ import pytest
 from conformance.scim_server import TOKEN, accounts
 from record_server import Tenant
 
-from adapters import http, oneroster_csv, scim, sql
+from adapters import http, scim, sql
 from bus.adapter import Delivery, Destination, EntityShape, Surroundings
 from bus.messages import Fields, Op, Value, Version
 
@@ -313,68 +310,3 @@ class HttpOwnIds(Http):
         "deactivate": "PATCH {path}/{local_id}",
         "body": {"active": True},
     }
-
-
-class OneRosterCsv(Subject):
-    """A folder that a system collects OneRoster 1.1 zips from."""
-
-    shape = EntityShape(
-        "student",
-        "users",
-        "sourcedId",
-        (
-            ("enabledUser", "boolean"),
-            ("orgSourcedIds", "list"),
-            ("role", "text"),
-            ("username", "text"),
-            ("givenName", "text"),
-            ("middleName", "text"),
-            ("familyName", "text"),
-        ),
-    )
-    text_field = "middleName"
-    compares_versions = True
-    patches = False
-
-    def make(self, folder: str = "outbox") -> oneroster_csv.Destination:
-        (self.folder / "outbox").mkdir(exist_ok=True)
-        (self.folder / "state").mkdir(exist_ok=True)
-        settings = {"folder": self.folder / folder, "version": "1.1"}
-        return oneroster_csv.Destination(
-            oneroster_csv.DestinationSettings.model_validate(settings),
-            replace(self.surroundings(), state=self.folder / "state"),
-        )
-
-    def make_unreachable(self) -> oneroster_csv.Destination:
-        return self.make("not-mounted")
-
-    def fields(self, id_: str, text: str = "Ada") -> dict[str, Value]:
-        return {
-            "enabledUser": True,
-            "orgSourcedIds": ("o1", "o2"),
-            "role": "student",
-            "username": f"user{id_}",
-            "givenName": "Ada",
-            "middleName": text,
-            "familyName": "Lovelace",
-        }
-
-    def bad_fields(self, id_: str) -> dict[str, Value]:
-        return {**self.fields(id_), "givenName": None}
-
-    async def look(self, id_: str) -> dict[str, Value] | None:
-        newest = max((self.folder / "outbox").glob("*.zip"), key=lambda path: path.name, default=None)
-        if newest is None:
-            return None
-        with zipfile.ZipFile(newest) as archive:
-            text = io.StringIO(archive.read("users.csv").decode(), newline="")
-        usual_bytes_max = csv.field_size_limit(1 << 24)
-        row = next((row for row in csv.DictReader(text) if row["sourcedId"] == id_), None)
-        csv.field_size_limit(usual_bytes_max)
-        if row is None or row["enabledUser"] == "false":
-            return None
-        return {
-            **{name: row[name] or None for name, _ in self.shape.fields},
-            "enabledUser": True,
-            "orgSourcedIds": tuple(row["orgSourcedIds"].split(",")),
-        }

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance.subjects import Http, HttpOwnIds, OneRosterCsv, Scim, Sql, Subject
+from conformance.files import Delimited, DelimitedChanges, OneRosterCsv
+from conformance.subjects import Http, HttpOwnIds, Scim, Sql, Subject
 
 from bus.adapter import Destination
 from bus.errors import ConfigError, Unavailable
@@ -16,6 +17,8 @@ SUBJECTS: list[type[Subject]] = [
     Http,
     HttpOwnIds,
     OneRosterCsv,
+    Delimited,
+    DelimitedChanges,
 ]
 
 PLANES = "".join(chr(plane << 16 | 0xF0) for plane in range(17)) + "e\u0301 \u202e \ufeff 👩‍👩‍👧"

@@ -4,7 +4,8 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from oneroster_outbox import DAY_MS, PERSON, Outbox, deliver, org, outcomes
+from folders import DAY_MS, deliver, outcomes
+from oneroster_outbox import PERSON, Outbox, org
 
 from bus.messages import Op, Outcome
 
