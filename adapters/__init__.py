@@ -37,7 +37,10 @@ ADAPTERS: Final[Mapping[str, Adapter]] = {
         source=Side("adapters.oneroster_csv:Source", "adapters.oneroster_csv:SourceSettings"),
         destination=Side("adapters.oneroster_csv:Destination", "adapters.oneroster_csv:DestinationSettings"),
     ),
-    "scim": Adapter(destination=Side("adapters.scim:Destination", "adapters.scim:Settings")),
+    "scim": Adapter(
+        source=Side("adapters.scim:Source", "adapters.scim:SourceSettings"),
+        destination=Side("adapters.scim:Destination", "adapters.scim:Settings"),
+    ),
     "sql": Adapter(destination=Side("adapters.sql:Destination", "adapters.sql:Settings")),
     "webhook": Adapter(source=Side("adapters.webhook:Source", "adapters.webhook:SourceSettings")),
 }

@@ -124,6 +124,8 @@ def encode_event(event: Event) -> bytes:
         entries["read"] = event.read
     if event.act:
         entries["act"] = event.act
+    if event.hub_id:
+        entries["hub_id"] = event.hub_id
     if event.extra:
         entries.update(event.extra)
     return _pack(entries)
@@ -144,6 +146,7 @@ def _event(entries: dict[str, Any], traceparent: str) -> Event:
         traceparent,
         {} if len(entries) <= 11 and entries.keys() <= _EVENT_NAMES else _unknown(entries, _EVENT_NAMES),
         dict(entries["act"]) if "act" in entries else {},
+        _text(entries, "hub_id") if "hub_id" in entries else "",
     )
 
 

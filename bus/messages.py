@@ -81,7 +81,7 @@ class Event(NamedTuple):
     `id` is the Nats-Msg-Id. `full` says that `fields` is all the system maps, so that a field which is
     absent has no value there. `observed_at_ms`: when the system's state was read. `read` names the read
     that it came with. `act`: of a person's decision who, why and what it is about. `extra` holds map entries
-    of a newer schema, kept as they came.
+    of a newer schema, kept as they came. `hub_id`: what the system says is our own id of the record.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Event(NamedTuple):
     traceparent: str = ""
     extra: Mapping[str, object] = {}
     act: Mapping[str, object] = {}
+    hub_id: str = ""
 
 
 class Origin(NamedTuple):

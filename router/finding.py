@@ -11,7 +11,7 @@ from bus.messages import Event, Op, Record
 from bus.port import Message
 from router.batch import Batch
 from router.core.authority import owners_at
-from router.core.identity import LinkName, key_for, match_rules, match_texts
+from router.core.identity import LinkName, hub_text, key_for, match_rules, match_texts
 from router.core.rules import EntityRule
 from router.records import Records
 from router.store import Store
@@ -33,13 +33,16 @@ class Finding:
         self, batch: Batch, event: Event, rules: EntityRule, seq: int
     ) -> tuple[str | None, tuple[str, ...]]:
         """The key of the event's record, or None and the records that it may be."""
-        """The key of the event's record, or None and the records that it may be."""
         if "key" in event.act or event.op is Op.DISMISS:
             return str(event.act.get("key", "")), ()
         name = (event.system, event.entity, event.local_id)
         if key := batch.links.get(name):
             return key, ()
         owns = event.system in owners_at(rules, event.observed_at_ms)
+        if event.op is Op.DELETE and not owns:
+            return None, ()
+        if event.hub_id and not owns and (found := self._made_by_us(batch, event)):
+            return self._or_taken(batch, name, found, seq)
         if event.op is not Op.DELETE and (rules.identity or not owns):
             candidates = self._candidates(batch, event, rules, only_identity=owns)
             free = [key for key in candidates if self._is_free(batch, key, event.system, rules)]
@@ -49,6 +52,22 @@ class Finding:
             if not owns:
                 return None, candidates
         return key_for(event, lambda key: self._taken(batch, key)), ()
+
+    def _made_by_us(self, batch: Batch, event: Event) -> Record | None:
+        """The live record that has the id which the system says is ours."""
+        key = f"{event.entity}/{event.hub_id}"
+        record = self.look(batch, [key]).get(key)
+        return record if record is not None and not record.deleted else None
+
+    def _or_taken(
+        self, batch: Batch, name: LinkName, record: Record, seq: int
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """That record, unless the system has another one under that id too: then a person has to look."""
+        if name[0] in record.links:
+            return None, (record.key,)
+        batch.records.setdefault(record.key, record)
+        batch.matched[name] = seq
+        return record.key, ()
 
     def _candidates(
         self, batch: Batch, event: Event, rules: EntityRule, *, only_identity: bool
@@ -97,6 +116,8 @@ class Finding:
                 batch.gone_links[name] = None
         if self._matched.get(record.entity):
             self._matches(batch, before, record)
+        if before is None and self._entities[record.entity].hub_ids:
+            self._say_again(batch, self._tokens(hub_text(record.key)), record.event_seq)
 
     def _link(self, batch: Batch, name: LinkName, key: str) -> None:
         if batch.links.get(name) != key:
@@ -142,7 +163,10 @@ class Finding:
     def tokens_of(self, event: Event) -> tuple[str, ...]:
         """What a record would be found by that this event is about."""
         texts = match_texts(self._entities[event.entity], event.fields)
-        return tuple(self._tokens(f"{event.entity}/{text}") for text in texts if text)
+        found = tuple(self._tokens(f"{event.entity}/{text}") for text in texts if text)
+        if not event.hub_id:
+            return found
+        return (*found, self._tokens(hub_text(f"{event.entity}/{event.hub_id}")))
 
 
 def said_again(body: bytes, seq: int) -> Message:

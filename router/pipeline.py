@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 
 from bus import subjects
 from bus.adapter import Destination, EntityShape, Listener, Sleep, Source, Surroundings
+from bus.messages import Record
 from bus.port import Bus
 from router.core.delivery import Route
+from router.core.identity import hub_text, match_texts
 from router.core.mapping import (
     compile_destination,
     compile_source,
@@ -224,7 +226,14 @@ def _both_ways(shared: _Shared, system: str, rule: DestinationRule) -> BothWays:
         if system in entities[name].two_way
     }
     leaves = frozenset(name for name, each in entities.items() if system in each.leaves)
-    return BothWays(system, names, leaves, shared.store)
+    tokens = shared.tokens
+
+    def tokens_of(record: Record) -> list[str]:
+        texts = match_texts(entities[record.entity], record.values)
+        named = [f"{record.entity}/{text}" for text in texts if text]
+        return [tokens(text) for text in [*named, hub_text(record.key)]]
+
+    return BothWays(system, names, leaves, shared.store, tokens_of)
 
 
 def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker) -> Marker:

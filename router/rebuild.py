@@ -24,7 +24,7 @@ from bus.errors import Garbage, YellowbusError
 from bus.messages import AuditRecord, Event, Outcome, Record
 from bus.port import Bus, Stored
 from router.core.authority import next_instant
-from router.core.identity import match_rules, match_texts, named, references, resolve
+from router.core.identity import hub_text, match_rules, match_texts, named, references, resolve
 from router.core.merge import merge
 from router.core.rules import DestinationRule, District
 from router.database import Database, Write
@@ -340,6 +340,8 @@ class Rebuild:
                 rows.append((*name, said["event_seq"], stored.at_ms, candidates, said["event"]))
                 texts = match_texts(self._district.entities[event.entity], event.fields)
                 waiting += [(self._tokens(f"{event.entity}/{text}"), *name) for text in texts if text]
+                if event.hub_id:
+                    waiting.append((self._tokens(hub_text(f"{event.entity}/{event.hub_id}")), *name))
             await self._store.commit(
                 [self._store.write("save_unmatched", rows), self._store.write("save_waiting", waiting)]
             )

@@ -8,10 +8,7 @@ the mapping has `active`, a delivery sets it, so that who comes back after a dea
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
-
-from pydantic import Field, SecretStr
 
 from adapters.scim.attributes import (
     ACTIVE,
@@ -28,10 +25,10 @@ from adapters.scim.attributes import (
     value_for,
     written,
 )
-from adapters.scim.wire import Answer, Lost, Wire
-from adapters.web.answers import Down, retry_after_s, trust
+from adapters.scim.meaning import Meaning
+from adapters.scim.settings import Settings, wire_of
+from adapters.scim.wire import Answer, Lost
 from adapters.web.turns import in_turns, receipts
-from bus import adapter
 from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
@@ -39,20 +36,6 @@ from bus.messages import Op, Outcome
 Values = Mapping[Attribute, str | bool | None]
 
 TAKEN = "userName is taken by another account"
-
-_SYSTEM_WIDE = frozenset({429, 503})
-"""Statuses that say nothing about one account: the rest of the batch is not tried."""
-
-
-class Settings(adapter.Settings):
-    """`url`: the service's base, what comes before `/Users`. `verify`: of
-    the TLS certificate: true, false, or a file with the authorities to trust.
-    """
-
-    url: str = Field(pattern=r"^https?://[^/]+")
-    token: SecretStr | None = None
-    timeout_s: float = Field(default=30.0, gt=0)
-    verify: bool | Path = True
 
 
 class Destination:
@@ -64,15 +47,9 @@ class Destination:
         """Raises ConfigError for a resource other than Users, or a field that no account has."""
         self._system = surroundings.system
         self._url = settings.url
-        self._now_ms = surroundings.now_ms
         self._attributes = {shape.entity: _attributes(shape, self._system) for shape in surroundings.entities}
-        self._wire = Wire(
-            settings.url,
-            settings.token.get_secret_value() if settings.token else "",
-            settings.timeout_s,
-            surroundings.concurrent,
-            trust(settings.url, settings.verify, self._system),
-        )
+        self._wire = wire_of(settings, self._system, surroundings.concurrent)
+        self._meaning = Meaning(f"{self._system}: {settings.url}", surroundings.now_ms)
         self._turns = asyncio.Semaphore(surroundings.concurrent)
         self._probed = False
 
@@ -89,9 +66,9 @@ class Destination:
                 raise ConfigError(
                     f"{self._system}: {self._url}/Users: 404. See the url in the settings"
                 ) from answer
-            raise self._unavailable(answer) from answer
+            raise self._meaning.unavailable(answer) from answer
         except Lost as lost:
-            raise self._unavailable(lost) from lost
+            raise self._meaning.unavailable(lost) from lost
         if get(get(config, "filter"), "supported") is False:
             raise ConfigError(f"{self._system}: {self._url}: cannot filter, so no account can be found there")
 
@@ -119,7 +96,7 @@ class Destination:
         try:
             await self._wire.probe()
         except (Answer, Lost) as error:
-            raise self._unavailable(error) from error
+            raise self._meaning.unavailable(error) from error
         self._probed = True
 
     async def _all(self, batch: Sequence[Delivery]) -> list[Receipt | Unavailable]:
@@ -148,14 +125,14 @@ class Destination:
             was_written = False
         except Lost as lost:
             if not lost.sent:
-                raise self._unavailable(lost) from lost
+                raise self._meaning.unavailable(lost) from lost
             was_written = True
         try:
             receipt = await self._reconcile(delivery)
         except Answer as answer:
             return self._no(delivery, answer)
         except Lost as lost:
-            raise self._unavailable(lost) from lost
+            raise self._meaning.unavailable(lost) from lost
         if was_written and receipt.outcome is Outcome.UNCHANGED:
             return receipt._replace(outcome=Outcome.DELIVERED)
         return receipt
@@ -245,25 +222,7 @@ class Destination:
             if answer.status == 409 and answer.scim_type in ("", "uniqueness"):
                 reason = f"{reason}: another account has one of its unique attributes"
             return Receipt(delivery.key, Outcome.FAILED, reason, delivery.local_id)
-        raise self._unavailable(answer) from answer
-
-    def _unavailable(self, error: Answer | Lost) -> Unavailable:
-        where = f"{self._system}: {self._url}"
-        if isinstance(error, Lost):
-            result: Unavailable = Down(
-                f"{where}: no answer ({error}). Is the service up?", runbook="scim-unavailable"
-            )
-        elif error.status in (401, 403):
-            result = Down(f"{where}: {error.status}: the token was refused", runbook="token-refused")
-        else:
-            kind = Down if error.status in _SYSTEM_WIDE else Unavailable
-            result = kind(
-                f"{where}: {error.status} (a success expected). See the service's own log",
-                retry_after_s=retry_after_s(error.retry_after, self._now_ms()),
-                runbook="scim-unavailable",
-            )
-        result.__cause__ = error
-        return result
+        raise self._meaning.unavailable(answer) from answer
 
 
 def _attributes(shape: EntityShape, system: str) -> dict[str, Attribute | None]:

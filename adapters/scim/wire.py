@@ -15,6 +15,7 @@ from scim2_client import RequestNetworkException, SCIMClientException
 from scim2_client.engines.httpx2 import AsyncSCIMClient
 from scim2_models import (
     EnterpriseUser,
+    Group,
     ResourceType,
     SCIMException,
     ScimProvider,
@@ -26,6 +27,9 @@ from adapters.scim.attributes import Json, get
 
 _PATCH_OP: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _ACCOUNT: Final = User[EnterpriseUser]
+USERS: Final = "Users"
+GROUPS: Final = "Groups"
+_RESOURCES: Final[Mapping[str, Any]] = {USERS: _ACCOUNT, GROUPS: Group}
 _RAW: Final[Mapping[str, Any]] = {
     "check_request_payload": False,
     "check_response_payload": False,
@@ -69,8 +73,8 @@ class Wire:
         self._scim = AsyncSCIMClient(
             self._http,
             provider=ScimProvider(
-                models=[User, EnterpriseUser],
-                resource_types=[ResourceType.from_resource(_ACCOUNT)],
+                models=[User, EnterpriseUser, Group],
+                resource_types=[ResourceType.from_resource(each) for each in (_ACCOUNT, Group)],
             ),
         )
         self._patch_is_supported = True
@@ -97,6 +101,11 @@ class Wire:
         found = await self._read(self._scim.query(_ACCOUNT, query_parameters=query, **_RAW))
         resources = get(found, "Resources") or []
         return [resource for resource in resources if isinstance(resource, dict)]
+
+    async def page(self, resource: str, start: int, count: int) -> Json:
+        """A part of the list of all (RFC 7644 section 3.4.2.4): from the start-th on, counted from 1."""
+        query = {"startIndex": start, "count": count}
+        return await self._read(self._scim.query(_RESOURCES[resource], query_parameters=query, **_RAW))
 
     async def create(self, account: Json) -> Json:
         return await self._write(self._scim.create(account, url="/Users", **_RAW))

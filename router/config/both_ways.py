@@ -22,12 +22,16 @@ def with_systems(
         and name in each.source.entities
         and name in each.destination.entities
     }
+    named = {
+        s.name: s.source.entities[name] for s in systems.values() if s.source and name in s.source.entities
+    }
     parts = {says.system: says.destination for says in told if says.destination}
     return replace(
         rule,
         two_way=frozenset(both),
         normal={each.name: found for each in systems.values() if (found := _forms(each, name))},
         lags_s={s: parts[s].takes_up_within for s in both if parts[s].takes_up_within},
+        hub_ids=frozenset(system for system, rule in named.items() if rule.hub_id_field),
         leaves=frozenset(s for s in both if parts[s].entities[name].on_refused == "leave"),
     )
 

@@ -5,25 +5,19 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from bus.durations import SECONDS, Duration
+
 _LATER: Final = "alerts blackout digest expect retention"
 LATER: Final = frozenset(_LATER.split())
 """Keys of later versions: an error that says so, rather than a rule that silently does nothing."""
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", re.ASCII)
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)", re.ASCII)
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
 
 
-def _seconds(value: object) -> object:
-    if isinstance(value, str) and (found := _DURATION.fullmatch(value.strip())):
-        return float(found[1]) * _SECONDS[found[2]]
-    raise ValueError("no duration (expected a number with ms, s, m or h, as in 2s)")
-
-
 def _per_second(value: object) -> object:
     if isinstance(value, str) and (found := _RATE.fullmatch(value.strip())) and float(found[1]) > 0:
-        return float(found[1]) / _SECONDS[found[2]]
+        return float(found[1]) / SECONDS[found[2]]
     raise ValueError("no rate (expected a number per s, m or h, as in 10/s)")
 
 
@@ -31,7 +25,7 @@ def _per_hour(value: object) -> object:
     if value == 0 and not isinstance(value, bool):
         return 0
     if isinstance(value, str) and (found := _RATE.fullmatch(value.strip())):
-        return round(float(found[1]) / _SECONDS[found[2]] * 3600)
+        return round(float(found[1]) / SECONDS[found[2]] * 3600)
     raise ValueError("no rate (expected a number per h, as in 20/h)")
 
 
@@ -52,7 +46,6 @@ EntityName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
-Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
 PerHour = Annotated[int, BeforeValidator(_per_hour, json_schema_input_type=str)]
 Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
@@ -107,6 +100,7 @@ class SourceEntry(Strict):
         "", description="File, table or resource in that system; the entity's name unless said"
     )
     id: Text = Field(description="The column with the system's own id")
+    hub_id: str = Field("", description="The column with our id of it, where we have made the record there")
     when: Text | None = Field(
         None, description="CEL over the row's columns: which rows of the table these are"
     )

@@ -145,6 +145,8 @@ class _System:
         table = entry.table or entity.name
         names = self._columns(path, table, tables)
         self.terms.term((*path, "id"), "id", entry.id, names)
+        if entry.hub_id:
+            self.terms.term((*path, "hub_id"), "hub_id", entry.hub_id, names)
         for name in entry.normalize:
             if name not in entry.fields:
                 text = f'"{name}" is not among the fields above. {did_you_mean(name, entry.fields)}'
@@ -160,6 +162,7 @@ class _System:
             terms=terms,
             when=self.terms.program((*path, "when"), entry.when, names) if entry.when else None,
             when_text=entry.when or "",
+            hub_id_field=entry.hub_id,
         )
 
     def _columns(self, path: Path, table: str, tables: Mapping[str, tuple[str, ...]]) -> Names:

@@ -92,6 +92,11 @@ def match_rules(rules: EntityRule) -> tuple[tuple[str, ...], ...]:
     return (*((rules.identity,) if rules.identity else ()), *rules.match)
 
 
+def hub_text(key: str) -> str:
+    """What a record is found by that a system names by our own id of it, because we made it there."""
+    return f"made by us/{key}"
+
+
 def match_texts(rules: EntityRule, fields: Mapping[str, Value]) -> list[str]:
     """What each rule finds a record by, in the order of the rules; '' where a value is missing. Case and
     blanks around say nothing.

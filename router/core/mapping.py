@@ -371,7 +371,7 @@ def _remembering(program: Program, finish: Callable[[object], T]) -> Callable[[t
 
 def source_shape(rule: SourceEntity) -> EntityShape:
     """The columns that a source has to read for an entity: those that its mapping names."""
-    names = [rule.id_field]
+    names = [rule.id_field, *([rule.hub_id_field] if rule.hub_id_field else [])]
     for term in rule.terms:
         names += _columns(term)
     names += rule.when.variables if rule.when else ()

@@ -90,7 +90,8 @@ class EntityRule:
     another system is recognised, one rule after the other. `identity`: fields that name a membership without
     an id of its own. `normal`: by system, how it writes a field (lower case, say): the form in which its
     claims are compared. `two_way`: the systems that both tell and are told of it. `lags_s`: those that take
-    up what they are told late, in seconds. `leaves`: those whose refused writes are left alone.
+    up what they are told late, in seconds. `leaves`: those whose refused writes are left alone. `hub_ids`:
+    those that say our own id of what we made there.
     """
 
     name: str
@@ -106,6 +107,7 @@ class EntityRule:
     two_way: frozenset[str] = frozenset()
     lags_s: Mapping[str, float] = field(default_factory=dict)
     leaves: frozenset[str] = frozenset()
+    hub_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,9 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceEntity:
-    """How a system's table becomes events of an entity. `when` chooses rows of a table that several share."""
+    """How a system's table becomes events of an entity. `when` chooses rows of a table that several share.
+    `hub_id_field`: the column that has our own id of the record, where we made it there ('' : none has).
+    """
 
     entity: str
     table: str
@@ -133,6 +137,7 @@ class SourceEntity:
     terms: tuple[Term, ...]
     when: Program | None = None
     when_text: str = ""
+    hub_id_field: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

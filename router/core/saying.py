@@ -21,6 +21,8 @@ class Saying:
         self.since = dict(before.since)
         self.claims = dict(before.claims)
         self.took = dict(before.took)
+        self.said.pop(EXISTENCE, None)  # whatever it said before: it speaks of the record, so it has it
+        self.claims.pop(EXISTENCE, None)
 
     def fresh(self) -> dict[str, Value]:
         """The fields of the event of which it has not said anything newer."""

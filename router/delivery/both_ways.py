@@ -3,7 +3,7 @@
 A record is sent when the system has something else, and not when it only said first what stands now.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bus.codec import encode_given
 from bus.messages import EXISTENCE, Outcome, Record, Value
@@ -17,10 +17,20 @@ Names = Mapping[str, tuple[str, ...]]
 
 
 class BothWays:
-    """One destination's view of records of which it tells us too: `names` has those entities only."""
+    """One destination's view of records of which it tells us too: `names` has those entities only.
+    `tokens_of`: by what a record is recognised.
+    """
 
-    def __init__(self, system: str, names: Names, leaves: frozenset[str], store: Store) -> None:
+    def __init__(
+        self,
+        system: str,
+        names: Names,
+        leaves: frozenset[str],
+        store: Store,
+        tokens_of: Callable[[Record], Iterable[str]],
+    ) -> None:
         self._system = system
+        self._tokens_of = tokens_of
         self.names = names
         self._leaves = leaves
         self._store = store
@@ -58,6 +68,16 @@ class BothWays:
         if value is not UNKNOWN:
             kept[name] = value
 
+    def may_be_there(self, record: Record) -> bool:
+        """Does the system have something that matches nothing yet, and may be this record? Then making it
+        there would make it twice.
+        """
+        return record.entity in self.names and any(
+            system == self._system
+            for token in self._tokens_of(record)
+            for system, *_ in self._store.read("waiting_for", token)
+        )
+
     def linked(self, claim: Claim, record: Record) -> Claim:
         """With the id by which the system itself speaks of the record, where it has not been told yet."""
         link = record.links.get(self._system, "")
@@ -82,7 +102,7 @@ class BothWays:
             seen = record.seen.get(self._system)
             pending = handed(given.get(claim.key, NOTHING_GIVEN), seen, values, now_ms)
             gave.append((self._system, claim.record, encode_given(pending)))
-            if not claim.held.hash:
+            if not claim.held.hash or (each.local_id and each.local_id != claim.held.local_id):
                 local_id = each.local_id or id_of(record.key)
                 links.append((self._system, record.entity, local_id, record.key))
         return gave, links

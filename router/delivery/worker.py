@@ -39,6 +39,7 @@ RETRY_S: Final = 5.0
 ASKED_MAX_S: Final = 3_600.0
 OUTBOX_MAX: Final = 5_000
 NOBODY_GIVEN: Final[Mapping[str, Given]] = {}
+MAY_BE_THERE: Final = "something there may be it, and matches nothing yet: yellowbus unmatched list"
 HELD_S: Final = 300.0
 """How long until a destination is asked again whether it still holds a removal."""
 
@@ -205,7 +206,12 @@ class Worker:
         if record.rev > held.rev + 1 and self._in_doubt(claim):  # an older rev of it may be there
             held = held._replace(hash=HELD_UNKNOWN)
         found = plan(record, version, held, route, self._key, reference, has_it)
-        return claim, record, found if self._mode == "live" else allowed(found, held, self._mode)
+        if self._mode != "live":
+            found = allowed(found, held, self._mode)
+        is_new = found.delivery and not held.hash and not held.local_id
+        if is_new and self._both_ways.may_be_there(record):
+            found = Planned(None, Outcome.RETRYING, "", MAY_BE_THERE)
+        return claim, record, found
 
     def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
         if not self._quota.limits:

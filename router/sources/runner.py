@@ -28,6 +28,7 @@ BATCH: Final = 2_000
 TAIL_MESSAGES: Final = 5 * BATCH
 """How far back a batch may begin that other systems' events were stored among."""
 RETRY_S: Final = 5.0
+ASKED_MAX_S: Final = 3_600.0
 GOOD: Final = ("accepted", "unchanged")
 
 Row = tuple[Any, ...]
@@ -37,6 +38,12 @@ def traceparent(event_id: str) -> str:
     """A W3C traceparent that follows from the event's id, so that a second try has the same."""
     digest = hashlib.blake2b(event_id.encode(), digest_size=24).hexdigest()
     return f"00-{digest[:32]}-{digest[32:]}-01"
+
+
+def _rest_s(error: Unavailable | StreamFull) -> float:
+    """How long to leave a system alone that does not answer: as long as it asks, but an hour at most."""
+    asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
+    return max(RETRY_S, min(asked_s or 0.0, ASKED_MAX_S))
 
 
 class Waiting(dict[str, str]):
@@ -116,7 +123,7 @@ class SourceRunner:
                     await to_end(self._take(reading))
             except (Unavailable, StreamFull) as error:
                 await self._reach.lost(error, kept="What was read so far is kept; it is tried again.")
-                await self._sleep(RETRY_S)
+                await self._sleep(_rest_s(error))
 
     async def _take(self, reading: Reading) -> None:
         read = await self._begin(reading)

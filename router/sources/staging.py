@@ -224,13 +224,14 @@ class Staging:
                 if local_id in before and not self._reading.full:
                     self._plan.append((entity, local_id, Op.DELETE.value, b"", school, "", b""))
                 continue
-            hash_ = self._hash(entity, local_id, fields)
+            hub_id = row.values.get(each.rule.hub_id_field, "") if each.rule.hub_id_field else ""
+            hash_ = self._hash(entity, local_id, fields, hub_id)
             dangling = _dangling(each, fields, missing) if missing else []
             lost = [name for name, to, _ in dangling if self._is_final(each, name, to)]
             planned = None
             if before.get(local_id) != hash_:
                 op = Op.UPDATE if local_id in before else Op.CREATE
-                msg_id, body = self._event(entity, op, local_id, fields, hash_)
+                msg_id, body = self._event(entity, op, local_id, fields, hash_, hub_id)
                 planned = (entity, local_id, op.value, hash_, school, msg_id, body)
             why = ""
             if lost:
@@ -250,13 +251,14 @@ class Staging:
             if planned:
                 self._plan.append(planned)
 
-    def _hash(self, entity: str, local_id: str, fields: dict[str, Value]) -> bytes:
+    def _hash(self, entity: str, local_id: str, fields: dict[str, Value], hub_id: str) -> bytes:
         digest = self._keyed.copy()
-        digest.update(_pack((entity, local_id, fields)))
+        content = (entity, local_id, fields)
+        digest.update(_pack((*content, hub_id) if hub_id else content))
         return digest.digest()
 
     def _event(
-        self, entity: str, op: Op, local_id: str, fields: dict[str, Value], hash_: bytes
+        self, entity: str, op: Op, local_id: str, fields: dict[str, Value], hash_: bytes, hub_id: str
     ) -> tuple[str, bytes]:
         # The hash covers entity, local_id and content. With the read's number: a bare hash would lose the
         # last A of A, B, A to the server's dedup.
@@ -271,6 +273,7 @@ class Staging:
             True,
             self._reading.observed_at_ms,
             read=str(self._number),
+            hub_id=hub_id,
         )
         return id_, encode_event(event)
 
