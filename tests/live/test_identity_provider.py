@@ -99,7 +99,8 @@ class District:
             async with asyncio.timeout(40):
                 while True:
                     status = await bus.ask("status")
-                    waiting = sum(each["waiting"] for each in status["destinations"].values())
+                    told = status["destinations"].values()
+                    waiting = any(e["waiting"] or e["marked_seq"] < status["changes"] for e in told)
                     info = await streams.info("EVENTS")
                     whole = status["events"] == info.last_seq and not waiting and not status["outbox"]
                     if whole and await _reads(bus) >= first + times:
