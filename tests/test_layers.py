@@ -51,6 +51,7 @@ COVERED = {
     "router/core/rules.py": "router/config/test_compiled_rules.py",
     "router/commands/rebuild.py": "router/test_rebuild.py",
     "router/delivery/marker.py": "router/test_delivery.py",
+    "router/delivery/planning.py": "router/test_delivery.py",
     "router/delivery/worker.py": "router/test_delivery.py",
     "router/daemon.py": "live/test_router_process.py",
     "router/pipeline.py": "live/test_router_process.py",

@@ -12,16 +12,15 @@ from typing import Final
 from bus import subjects
 from bus.adapter import Delivery, Destination, Receipt, Sleep
 from bus.errors import Unavailable
-from bus.messages import Op, Outcome, Record, Version
+from bus.messages import Op, Outcome, Record
 from bus.port import Message
 from router.alerts import KINDS, Seldom, alert_message, sentence
-from router.core.delivery import HELD_UNKNOWN, Planned, Route, allowed, backoff_s, plan
+from router.core.delivery import HELD_UNKNOWN, Planned, Route, backoff_s
 from router.core.held import NOTHING_GIVEN, Given
-from router.core.identity import UNKNOWN
-from router.core.mapping import id_of
 from router.core.rules import DestinationRule
 from router.database import Write
 from router.delivery.both_ways import BothWays
+from router.delivery.planning import Planning
 from router.delivery.quota import Quota
 from router.delivery.settled import OPEN, Claim, Settled, Telling, claims_in
 from router.outbox import Outbox, audit_messages
@@ -39,7 +38,6 @@ RETRY_S: Final = 5.0
 ASKED_MAX_S: Final = 3_600.0
 OUTBOX_MAX: Final = 5_000
 NOBODY_GIVEN: Final[Mapping[str, Given]] = {}
-MAY_BE_THERE: Final = "something there may be it, and matches nothing yet: yellowbus unmatched list"
 HELD_S: Final = 300.0
 """How long until a destination is asked again whether it still holds a removal."""
 
@@ -78,14 +76,11 @@ class Worker:
         self._adapter = adapter
         self._linger_s = rule.linger_s
         self._rate_per_s = rule.rate_per_s
-        self._mode = rule.mode
         self._quota = Quota(rule.creates_per_hour, rule.removes_per_hour)
         self._both_ways = both_ways
         self._store = store
         self._records = records
         self._outbox = outbox
-        self._key = key
-        self._epoch = epoch
         self._telling = Telling(system, epoch, tokens)
         self._now_ms = now_ms
         self._sleep = sleep
@@ -94,7 +89,15 @@ class Worker:
         self._news = asyncio.Event()
         self._failures = 0
         self._alone_next = 0
-        self._own_ids = bool(store.read("any_own_id", system))
+        self._planning = Planning(
+            system=system,
+            mode=rule.mode,
+            routes=routes,
+            both_ways=both_ways,
+            store=store,
+            key=key,
+            epoch=epoch,
+        )
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
         self._held: dict[str, str] = {}
@@ -167,10 +170,16 @@ class Worker:
         records = self._records.many([claim.key for claim in claims])
         # Just committed, and not at hand yet: the next round has it.
         claims = [claim for claim in claims if records[claim.key].rev >= claim.rev]
-        reference = self._reference(records.values())
+        reference = self._planning.reference()
         given = self._both_ways.given(claims)
         planned = [
-            self._plan(claim, records[claim.key], reference, given.get(claim.key, NOTHING_GIVEN))
+            self._planning.plan(
+                claim,
+                record := records[claim.key],
+                reference,
+                given.get(claim.key, NOTHING_GIVEN),
+                in_doubt=record.rev > claim.held.rev + 1 and self._in_doubt(claim),
+            )
             for claim in claims
         ]
         held = self._over_quota(planned)
@@ -191,28 +200,6 @@ class Worker:
         await self._commit(settled, given)
         return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
 
-    def _plan(
-        self, claim: Claim, record: Record, reference: Callable[[str], str], given: Given
-    ) -> tuple[Claim, Record, Planned]:
-        version = Version(self._epoch, record.seq)
-        route = self.routes.get(record.entity)
-        if route is None:  # taken out of the configuration since it was marked
-            return claim, record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
-        has_it: bool | None = None
-        if record.entity in self._both_ways.names:
-            claim = self._both_ways.linked(claim, record)
-            record, has_it = self._both_ways.told(record, given)
-        held = claim.held
-        if record.rev > held.rev + 1 and self._in_doubt(claim):  # an older rev of it may be there
-            held = held._replace(hash=HELD_UNKNOWN)
-        found = plan(record, version, held, route, self._key, reference, has_it)
-        if self._mode != "live":
-            found = allowed(found, held, self._mode)
-        is_new = found.delivery and not held.hash and not held.local_id
-        if is_new and self._both_ways.may_be_there(record):
-            found = Planned(None, Outcome.RETRYING, "", MAY_BE_THERE)
-        return claim, record, found
-
     def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
         if not self._quota.limits:
             return {}
@@ -222,21 +209,6 @@ class Worker:
     def _in_doubt(self, claim: Claim) -> bool:
         """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""
         return claim.key in self._unanswered or claim.since_ms <= self._started_ms
-
-    def _reference(self, records: object) -> Callable[[str], str]:
-        """What this destination calls a record that another one refers to."""
-        if not self._own_ids:
-            return id_of
-        store, system = self._store, self.system
-        known: dict[str, str] = {}
-
-        def name(key: str) -> str:
-            if key not in known:
-                own = {} if key.startswith(f"{UNKNOWN}/") else store.own_ids(system, [key])
-                known[key] = own.get(key) or id_of(key)
-            return known[key]
-
-        return name
 
     async def _apply(self, deliveries: Sequence[Delivery]) -> dict[str, Receipt]:
         """Call the adapter. Raises Unavailable, also for a call that hangs and for an adapter's bug."""
@@ -308,7 +280,7 @@ class Worker:
         )
         self._unanswered.difference_update([each.claim.key for each in done])
         self.outcomes.update([each.outcome for each in done])
-        self._own_ids = self._own_ids or any([each.local_id for each in done])
+        self._planning.own_ids = self._planning.own_ids or any([each.local_id for each in done])
         if done:
             self.last_delivery_ms = now_ms
         letters.send()

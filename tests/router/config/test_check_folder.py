@@ -339,7 +339,7 @@ def test_the_example_district_has_no_mistakes(tmp_path: Path) -> None:
 
     assert problems == []
     assert district is not None
-    assert set(district.systems) == {"sis", "idp", "warehouse", "assessment"}
+    assert set(district.systems) == {"sis", "idp", "lms", "warehouse", "assessment"}
 
 
 def test_check_leaves_no_trace(written: Any) -> None:

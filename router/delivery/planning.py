@@ -1,0 +1,77 @@
+"""What each record of a work list asks of one destination: mapped, compared, and as far as it may be done."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bus.messages import Outcome, Record, Version
+from router.core.delivery import HELD_UNKNOWN, Planned, Route, allowed, plan
+from router.core.held import Given
+from router.core.identity import UNKNOWN
+from router.core.mapping import id_of
+from router.delivery.both_ways import BothWays
+from router.delivery.settled import Claim
+from router.store import Store
+
+MAY_BE_THERE: Final = "something there may be it, and matches nothing yet: yellowbus unmatched list"
+
+
+class Planning:
+    """Of one destination. `own_ids`: it has ids of its own for some records."""
+
+    def __init__(
+        self,
+        *,
+        system: str,
+        mode: str,
+        routes: Mapping[str, Route],
+        both_ways: BothWays,
+        store: Store,
+        key: bytes,
+        epoch: int,
+    ) -> None:
+        self._system = system
+        self._mode = mode
+        self._routes = routes
+        self._both_ways = both_ways
+        self._store = store
+        self._key = key
+        self._epoch = epoch
+        self.own_ids = bool(store.read("any_own_id", system))
+
+    def plan(
+        self, claim: Claim, record: Record, reference: Callable[[str], str], given: Given, *, in_doubt: bool
+    ) -> tuple[Claim, Record, Planned]:
+        """What to do, with the claim as the system knows the record, and the record as it is told it.
+        `in_doubt`: an older rev of it may be there.
+        """
+        version = Version(self._epoch, record.seq)
+        route = self._routes.get(record.entity)
+        if route is None:  # taken out of the configuration since it was marked
+            return claim, record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
+        has_it: bool | None = None
+        if record.entity in self._both_ways.names:
+            claim = self._both_ways.linked(claim, record)
+            record, has_it = self._both_ways.told(record, given)
+        held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt else claim.held
+        found = plan(record, version, held, route, self._key, reference, has_it)
+        if self._mode != "live":
+            found = allowed(found, held, self._mode)
+        is_new = found.delivery and not held.hash and not held.local_id
+        if is_new and self._both_ways.may_be_there(record):
+            found = Planned(None, Outcome.RETRYING, "", MAY_BE_THERE)
+        return claim, record, found
+
+    def reference(self) -> Callable[[str], str]:
+        """What this destination calls a record that another one refers to."""
+        if not self.own_ids:
+            return id_of
+        store, system = self._store, self._system
+        known: dict[str, str] = {}
+
+        def name(key: str) -> str:
+            if key not in known:
+                own = {} if key.startswith(f"{UNKNOWN}/") else store.own_ids(system, [key])
+                known[key] = own.get(key) or id_of(key)
+            return known[key]
+
+        return name
