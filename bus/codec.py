@@ -205,6 +205,8 @@ def encode_change(change: Change) -> bytes:
         entries["turns"] = record.turns
     if record.aliases:
         entries["aliases"] = record.aliases
+    if record.into:
+        entries["into"] = record.into
     if change.conflicts:
         entries["conflicts"] = [tuple(conflict) for conflict in change.conflicts]
     if record.extra:
@@ -253,6 +255,7 @@ def _record(entries: dict[str, Any], seq: int) -> Record:
         dict(entries["asked"]) if "asked" in entries else {},
         dict(entries["turns"]) if "turns" in entries else {},
         dict(entries["aliases"]) if "aliases" in entries else {},
+        _text(entries, "into") if "into" in entries else "",
     )
 
 

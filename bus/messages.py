@@ -26,6 +26,9 @@ class Op(StrEnum):
     LINK = "link"
     UNLINK = "unlink"
     DISMISS = "dismiss"
+    MERGE = "merge"
+    SPLIT = "split"
+    FOLLOW = "follow"  # what a merge or a split means for another record
 
 
 class Outcome(StrEnum):
@@ -186,7 +189,10 @@ class Record(NamedTuple):
     its local_id. A deleted record is a tombstone: values and links stay. `changed` and `event_seq` are of its
     newest change: the fields that got another value, and the EVENTS sequence of what made it. `asked`: fields
     that wait for a person's pick, with the systems that disagree. `turns`: fields that went from one system's
-    value to another's, how often within the hour that began when. `aliases`: further local_ids in a system.
+    value to another's, how often within the hour that began when. `aliases`: further ids in a system; of
+    `yellowbus` the keys of records that were made one with it. `into`: the record that it was made one with;
+    then it is a tombstone, and its ids name that one. In `seen` a system's name stands for its main id, and
+    `<system>:<local_id>` for an alias, which says things of its own.
     """
 
     key: str
@@ -204,6 +210,7 @@ class Record(NamedTuple):
     asked: Mapping[str, tuple[str, ...]] = {}
     turns: Mapping[str, tuple[int, int]] = {}
     aliases: Mapping[str, tuple[str, ...]] = {}
+    into: str = ""
 
 
 class Change(NamedTuple):

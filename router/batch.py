@@ -12,7 +12,7 @@ from router.core.identity import LinkName
 
 class Unmatched(NamedTuple):
     """An event of a record that nobody could tell: the records it may be (keys), and what it would be found
-    by later (tokens). `body` is the event's.
+    by later (tokens). `body` is the event's. `reused`: its id names a record that it does not speak of.
     """
 
     name: LinkName
@@ -21,6 +21,7 @@ class Unmatched(NamedTuple):
     tokens: tuple[str, ...]
     candidates: tuple[str, ...]
     body: bytes
+    reused: bool = False
 
 
 class Put(NamedTuple):

@@ -129,6 +129,13 @@ def batch_alerts(batch: Batch, seldom: Seldom, now_ms: int) -> list[Message]:
         kind = "bouncing" if each.conflict.rule == "bouncing" else "conflict"
         tell(kind, each.conflict.system, f"{entity}.{names}", each.id, text)
     for name, unmatched in batch.unmatched.items():
+        if unmatched.reused:
+            text = (
+                f"{name[0]}: an id of a {name[1]} names another one now: nothing by which it is recognised"
+                " agrees. The record stays as it was. See: yellowbus unmatched list"
+            )
+            tell("reused-id", name[0], name[1], f"reused/{unmatched.event_seq}", text)
+            continue
         text = (
             f"{name[0]}: a {name[1]} that is no record yet, or more than one. It waits, and others may."
             " See: yellowbus unmatched list"

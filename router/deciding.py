@@ -16,13 +16,16 @@ from bus.port import Message, Stored
 from router.batch import Batch, Put, ToTell, Unmatched
 from router.core.acts import decide_date, decide_pick
 from router.core.authority import NO_SPANS, Spans, next_instant
+from router.core.hearing import hear
 from router.core.held import NOTHING_GIVEN, Given, Told
 from router.core.identity import LinkName, named, references, resolve
+from router.core.joining import JOINING, decide_joining
 from router.core.linking import LINKING, decide_link
-from router.core.merge import Decision, merge
+from router.core.merge import Decision
 from router.core.rules import District, EntityRule
-from router.finding import Finding
+from router.finding import ANOTHER, Finding
 from router.records import Links, Records
+from router.referring import Referring
 from router.restores import Restores, limits
 from router.spans import Spanning
 from router.store import Store
@@ -31,7 +34,7 @@ STARTS_MAX: Final = 3
 OURSELVES: Final = "yellowbus"
 OPERATOR: Final = "operator"
 """Systems that are none: what the hub says to itself, and what people decide."""
-ACTS: Final = LINKING | {Op.PICK}
+ACTS: Final = LINKING | JOINING | {Op.PICK}
 
 
 class Deciding:
@@ -76,6 +79,7 @@ class Deciding:
             for name, rule in district.entities.items()
         }
         self._finding = Finding(self._store, self._records, self._tokens, district.entities)
+        self._referring = Referring(self._store, self._records, self._tokens, district.entities)
         self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
     async def decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
@@ -90,7 +94,7 @@ class Deciding:
                 self._take(batch, *pair)
         for stored, event in parsed:
             if stored.seq in taken:
-                self._take(batch, *taken[stored.seq])
+                self._take(batch, *taken[stored.seq], event)
             elif isinstance(event, str):
                 set_aside(batch, stored, event, now_ms)
             else:
@@ -130,7 +134,9 @@ class Deciding:
             links.get((event.system, event.entity, event.local_id)) or f"{event.entity}/{event.local_id}"
             for event in events
         }
-        keys.update(str(event.act["key"]) for event in events if "key" in event.act)
+        keys.update(
+            str(event.act[name]) for event in events for name in ("key", "other") if name in event.act
+        )
         batch = Batch(links, self._records.many(keys), keys)
         self._load_given(batch, events)
         return batch
@@ -169,9 +175,9 @@ class Deciding:
             fields = {**fields, **in_order(fields, names)}
         if fields is not event.fields:
             event = event._replace(fields=fields)
-        key, candidates = self._finding.find(batch, event, rules, stored.seq)
+        key, candidates, why = self._finding.find(batch, event, rules, stored.seq)
         if key is None:
-            self._unmatched(batch, stored, event, candidates, now_ms)
+            self._unmatched(batch, stored, event, candidates, why, now_ms)
             return
         before = batch.records.get(key)
         decision = self._decision(batch, stored, event, key, before, rules)
@@ -202,14 +208,18 @@ class Deciding:
         self, batch: Batch, stored: Stored, event: Event, key: str, before: Record | None, rules: EntityRule
     ) -> Decision:
         if event.op in LINKING:
-            return decide_link(before, event, stored.seq)
+            return decide_link(before, event, stored.seq, rules.owner)
+        if event.op in JOINING:
+            other = self._finding.one(batch, str(event.act.get("other", "")))
+            known = (self._finding.ids_of(batch, before), self._finding.ids_of(batch, other))
+            return decide_joining(before, other, event, rules, stored.seq, known)
         given: Given = batch.given.get((event.system, key), NOTHING_GIVEN) if batch.given else NOTHING_GIVEN
         if event.op is Op.PICK:
             return decide_pick(before, event, rules, stored.seq)
         spans = self._spans(batch, event, before) if self._dated[event.entity] else NO_SPANS
         if event.op is Op.DATE:
             return decide_date(before, event, rules, stored.seq, spans)
-        return merge(before, event, key, rules, stored.seq, Told(given, spans))
+        return hear(before, event, key, rules, stored.seq, Told(given, spans))
 
     def _spans(self, batch: Batch, event: Event, before: Record | None) -> Spans:
         values = {**(before.values if before else {}), **event.fields}
@@ -249,6 +259,7 @@ class Deciding:
         stored: Stored,
         event: Event,
         candidates: tuple[str, ...],
+        reason: str,
         now_ms: int,
     ) -> None:
         """Nobody can tell which record it is: it waits for one that matches, or for a person."""
@@ -259,10 +270,10 @@ class Deciding:
             batch.unmatched.pop(name, None)
         else:
             outcome = Outcome.UNMATCHED
-            reason = f"{len(candidates)} records match" if candidates else "no record matches"
             batch.matched.pop(name, None)
             tokens = self._finding.tokens_of(event)
-            batch.unmatched[name] = Unmatched(name, stored.seq, now_ms, tokens, candidates, stored.body)
+            said = (name, stored.seq, now_ms, tokens, candidates, stored.body)
+            batch.unmatched[name] = Unmatched(*said, reused=reason.startswith(ANOTHER))
         decision = Decision(outcome, None, False, event.op)
         batch.audit.append(self._audited(stored, event, "", decision, reason, now_ms))
 
@@ -301,9 +312,8 @@ class Deciding:
             batch.conflicts.append(ToTell(f"conflict/{stored.seq}.{number}", conflict, now_ms))
         if event.op is Op.PICK and decision.makes_change:
             batch.picked += [(key, name) for name in decision.changed or tuple(event.fields)]
-        if event.op is Op.DISMISS or (event.op in LINKING and decision.makes_change):
-            about = (str(event.act.get("system", "")), event.entity, str(event.act.get("local_id", "")))
-            self._finding.answered(batch, event, about, stored.seq)
+        if event.act and decision.outcome is not Outcome.REFUSED:
+            self._acted(batch, event, stored.seq)
         if decision.owed and event.system in self._restores_max:
             most = self._restores_max[event.system]
             if self._restores.allows(event.system, key, most, now_ms):
@@ -316,7 +326,15 @@ class Deciding:
             # From the event's time on: what came due during a downtime is said in order.
             batch.instants[key] = next_instant(rules, event.observed_at_ms, spans) or 0
 
-    def _take(self, batch: Batch, change: Change, body: bytes) -> None:
+    def _acted(self, batch: Batch, event: Event, seq: int) -> None:
+        """What a person's decision means for other records, and for what waits."""
+        if event.op in LINKING:
+            about = (str(event.act.get("system", "")), event.entity, str(event.act.get("local_id", "")))
+            self._finding.answered(batch, event, about, seq)
+        elif event.op in (Op.MERGE, Op.SPLIT):
+            batch.again += self._referring.follow(batch, event, seq)
+
+    def _take(self, batch: Batch, change: Change, body: bytes, event: Event | str = "") -> None:
         """A change that was published by a run which did not live to commit it."""
         record = change.record
         before = batch.records.get(record.key)
@@ -324,6 +342,8 @@ class Deciding:
         batch.records[record.key] = record
         batch.seen.pop(record.key, None)
         self._finding.linked(batch, before, record)
+        if isinstance(event, Event):
+            self._acted(batch, event, record.event_seq)
         local_id = record.links.get(change.system, "")
         for number, conflict in enumerate(change.conflicts):
             told = ToTell(f"conflict/{record.event_seq}.{number}", conflict, change.decided_at_ms)

@@ -4,6 +4,7 @@ What nobody can tell waits as unmatched, for a record that matches or for a pers
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from bus import subjects
 from bus.codec import decode_event, encode_event
@@ -11,10 +12,15 @@ from bus.messages import Event, Op, Record
 from bus.port import Message
 from router.batch import Batch
 from router.core.authority import owners_at
-from router.core.identity import LinkName, hub_text, key_for, match_rules, match_texts
+from router.core.identity import LinkName, hub_text, is_another, key_for, match_texts, recognised_by
+from router.core.joining import HUB
 from router.core.rules import EntityRule
+from router.core.voices import names_of
 from router.records import Records
 from router.store import Store
+
+ANOTHER: Final = "says another than"
+"""Why an event waits whose id is linked: the id seems to have been given to somebody else."""
 
 
 class Finding:
@@ -27,20 +33,29 @@ class Finding:
         self._records = records
         self._tokens = tokens
         self._entities = entities
-        self._matched = {name: bool(match_rules(rule)) for name, rule in entities.items()}
+        self._matched = {name: recognised_by(rule) for name, rule in entities.items()}
+        self._stopped: set[LinkName] = {(s, e, i) for s, e, i in store.read("stopped")}
+        """Names of records that wait unmatched though the crosswalk knows them; some may wait no more."""
 
     def find(
         self, batch: Batch, event: Event, rules: EntityRule, seq: int
-    ) -> tuple[str | None, tuple[str, ...]]:
-        """The key of the event's record, or None and the records that it may be."""
+    ) -> tuple[str | None, tuple[str, ...], str]:
+        """The key of the event's record; or None, the records that it may be, and why nobody can tell."""
         if "key" in event.act or event.op is Op.DISMISS:
-            return str(event.act.get("key", "")), ()
+            return str(event.act.get("key", "")), (), ""
         name = (event.system, event.entity, event.local_id)
         if key := batch.links.get(name):
-            return key, ()
+            record, names = batch.records.get(key), self._matched[event.entity]
+            if len(names) > 1 and record is not None and is_another(record, event, names):
+                self._stopped.add(name)
+                return None, self._candidates(batch, event, rules, only_identity=False), f"{ANOTHER} {key}"
+            if name in self._stopped:
+                self._stopped.discard(name)
+                batch.matched[name] = seq
+            return key, (), ""
         owns = event.system in owners_at(rules, event.observed_at_ms)
         if event.op is Op.DELETE and not owns:
-            return None, ()
+            return None, (), ""
         if event.hub_id and not owns and (found := self._made_by_us(batch, event)):
             return self._or_taken(batch, name, found, seq)
         if event.op is not Op.DELETE and (rules.identity or not owns):
@@ -48,26 +63,28 @@ class Finding:
             free = [key for key in candidates if self._is_free(batch, key, event.system, rules)]
             if len(candidates) == 1 and free:
                 batch.matched[name] = seq
-                return free[0], ()
+                return free[0], (), ""
             if not owns:
-                return None, candidates
-        return key_for(event, lambda key: self._taken(batch, key)), ()
+                count = len(candidates)
+                return None, candidates, f"{count} records match" if count else "no record matches"
+        return key_for(event, lambda key: self._taken(batch, key)), (), ""
 
     def _made_by_us(self, batch: Batch, event: Event) -> Record | None:
         """The live record that has the id which the system says is ours."""
-        key = f"{event.entity}/{event.hub_id}"
-        record = self.look(batch, [key]).get(key)
+        record = self.one(batch, f"{event.entity}/{event.hub_id}")
+        if record is not None and record.into:
+            record = self.one(batch, record.into)
         return record if record is not None and not record.deleted else None
 
     def _or_taken(
         self, batch: Batch, name: LinkName, record: Record, seq: int
-    ) -> tuple[str | None, tuple[str, ...]]:
+    ) -> tuple[str | None, tuple[str, ...], str]:
         """That record, unless the system has another one under that id too: then a person has to look."""
         if name[0] in record.links:
-            return None, (record.key,)
+            return None, (record.key,), "the system has another one of our id"
         batch.records.setdefault(record.key, record)
         batch.matched[name] = seq
-        return record.key, ()
+        return record.key, (), ""
 
     def _candidates(
         self, batch: Batch, event: Event, rules: EntityRule, *, only_identity: bool
@@ -86,12 +103,10 @@ class Finding:
 
     def _is_free(self, batch: Batch, key: str, system: str, rules: EntityRule) -> bool:
         """Has the record no id in that system yet? A membership may get another one."""
-        if rules.identity:
-            return True
-        record = self.look(batch, [key]).get(key)
+        record = self.one(batch, key)
         if record is not None:
             batch.records.setdefault(key, record)
-        return record is not None and system not in record.links
+        return record is not None and (bool(rules.identity) or system not in record.links)
 
     def _taken(self, batch: Batch, key: str) -> bool:
         if key in batch.asked:  # looked up with the batch
@@ -100,20 +115,13 @@ class Finding:
 
     def linked(self, batch: Batch, before: Record | None, record: Record) -> None:
         """What the crosswalk and the match index say of a record that has changed."""
-        for system, local_id in record.links.items():
-            self._link(batch, (system, record.entity, local_id), record.key)
-        if record.aliases or (before and before.aliases):
-            now = {(s, record.entity, i) for s, ids in record.aliases.items() for i in ids}
-            then = {
-                (s, record.entity, i) for s, ids in (before.aliases if before else {}).items() for i in ids
-            }
-            for name in now:
+        if before is None or _ids(before) != _ids(record):
+            then = names_of(before) if before else set()
+            now = names_of(record)
+            for name in sorted(now - then):
                 self._link(batch, name, record.key)
-            gone = then - now - {(s, record.entity, i) for s, i in record.links.items()}
-            for name in gone:
-                batch.links.pop(name, None)
-                batch.new_links.pop(name, None)
-                batch.gone_links[name] = None
+            if not record.into:  # else they are the other record's already
+                self._unlink(batch, then - now, record.key)
         if self._matched.get(record.entity):
             self._matches(batch, before, record)
         if before is None and self._entities[record.entity].hub_ids:
@@ -123,6 +131,16 @@ class Finding:
         if batch.links.get(name) != key:
             batch.links[name] = batch.new_links[name] = key
             batch.gone_links.pop(name, None)
+
+    def _unlink(self, batch: Batch, names: Iterable[LinkName], key: str) -> None:
+        """Ids that are this record's no more, unless another one has taken them over."""
+        gone = list(names)
+        there = {**self._store.links(gone), **{n: batch.links[n] for n in gone if n in batch.links}}
+        for name in gone:
+            if there.get(name) == key:
+                batch.links.pop(name, None)
+                batch.new_links.pop(name, None)
+                batch.gone_links[name] = None
 
     def _matches(self, batch: Batch, before: Record | None, record: Record) -> None:
         rules = self._entities[record.entity]
@@ -143,6 +161,19 @@ class Finding:
             if name not in batch.matched:
                 batch.again.append(said_again(body, seq))
 
+    def ids_of(self, batch: Batch, record: Record | None) -> Mapping[str, tuple[str, ...]]:
+        """By system all ids by which the crosswalk knows a record, those that it does not list included."""
+        if record is None:
+            return {}
+        names = [tuple(row) for row in self._store.read("names_of", record.key)]
+        names = [name for name in names if batch.links.get(name, record.key) == record.key]
+        names += [name for name, key in batch.new_links.items() if key == record.key]
+        found: dict[str, tuple[str, ...]] = {}
+        for system, _, local_id in sorted(set(names)):
+            if system != HUB:
+                found[system] = (*found.get(system, ()), local_id)
+        return found
+
     def answered(self, batch: Batch, event: Event, about: LinkName, seq: int) -> None:
         """A person has decided on an unmatched record: what it said is decided now, or dismissed."""
         rows = self._store.read("unmatched_body", *about)
@@ -150,8 +181,10 @@ class Finding:
         if about in batch.unmatched:
             body = batch.unmatched.pop(about).body
         batch.matched[about] = seq
-        if body is not None and event.op is Op.LINK:
-            batch.again.append(said_again(body, seq))
+        if body is not None and event.op is not Op.DISMISS:
+            # Linked by a person, it is that record's, whatever it says.
+            key = str(event.act.get("key", "")) if event.op is Op.LINK else ""
+            batch.again.append(said_again(body, seq, key))
 
     def look(self, batch: Batch, keys: Iterable[str]) -> Mapping[str, Record]:
         """Records by key, as the batch at hand has them."""
@@ -159,6 +192,10 @@ class Finding:
         missing = [key for key in wanted if key not in batch.records]
         found = self._records.many(missing) if missing else {}
         return {**found, **{key: batch.records[key] for key in wanted if key in batch.records}}
+
+    def one(self, batch: Batch, key: str) -> Record | None:
+        """One record, as the batch at hand has it."""
+        return self.look(batch, [key]).get(key)
 
     def tokens_of(self, event: Event) -> tuple[str, ...]:
         """What a record would be found by that this event is about."""
@@ -169,8 +206,14 @@ class Finding:
         return (*found, self._tokens(hub_text(f"{event.entity}/{event.hub_id}")))
 
 
-def said_again(body: bytes, seq: int) -> Message:
-    """An event once more, as news of its own: the same content under an id of its own."""
+def _ids(record: Record) -> tuple[object, ...]:
+    return record.links, record.aliases, record.into
+
+
+def said_again(body: bytes, seq: int, key: str = "") -> Message:
+    """An event once more, as news of its own: the same content under an id of its own. `key`: the record that
+    it is about, whatever the match rules say.
+    """
     event = decode_event(body)
-    event = event._replace(id=f"{event.id}.again.{seq}")
+    event = event._replace(id=f"{event.id}.again.{seq}", act={"key": key} if key else {})
     return Message(subjects.event(event.system, event.entity, event.op), encode_event(event), event.id)

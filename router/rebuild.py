@@ -24,9 +24,10 @@ from bus.errors import Garbage, YellowbusError
 from bus.messages import AuditRecord, Event, Outcome, Record
 from bus.port import Bus, Stored
 from router.core.authority import next_instant
+from router.core.hearing import hear
 from router.core.identity import hub_text, match_rules, match_texts, named, references, resolve
-from router.core.merge import merge
 from router.core.rules import DestinationRule, District
+from router.core.voices import names_of
 from router.database import Database, Write
 from router.decided import ASKED, entity_of
 from router.delivery.marker import position_of
@@ -99,6 +100,7 @@ class Rebuild:
             raise YellowbusError("rebuild: the new index is not empty. Remove it, and start again")
         events = await self._settled()
         changes = await self._records(events)
+        await self._crosswalk()
         await self._delivered()
         await self._own_ids()
         await self._seen(events)
@@ -171,21 +173,16 @@ class Rebuild:
         newest = 0
         async for page in self._bus.read(subjects.CHANGES):
             rows: dict[str, tuple[str, str, int, int, bytes]] = {}
-            links: dict[tuple[str, str, str], str] = {}
             for stored in page:
                 record = self._record(stored)
                 if record is None:
                     continue
                 if record.event_seq > events:
-                    await self._save(rows, links)
+                    await self._save(rows)
                     return newest
                 newest = record.seq
                 rows[record.key] = (record.key, record.entity, record.rev, record.seq, stored.body)
-                for system, local_id in record.links.items():
-                    links[system, record.entity, local_id] = record.key
-                for system, local_ids in record.aliases.items():
-                    links.update({(system, record.entity, each): record.key for each in local_ids})
-            await self._save(rows, links)
+            await self._save(rows)
         return newest
 
     def _record(self, stored: Stored) -> Record | None:
@@ -195,18 +192,20 @@ class Rebuild:
             self._foreign += 1
             return None
 
-    async def _save(
-        self,
-        rows: dict[str, tuple[str, str, int, int, bytes]],
-        links: dict[tuple[str, str, str], str],
-    ) -> None:
-        store = self._store
-        await store.commit(
-            [
-                store.write("save_records", list(rows.values())),
-                store.write("save_links", [(*name, key) for name, key in links.items()]),
-            ]
-        )
+    async def _save(self, rows: dict[str, tuple[str, str, int, int, bytes]]) -> None:
+        await self._store.commit([self._store.write("save_records", list(rows.values()))])
+
+    async def _crosswalk(self) -> None:
+        """The ids that records have now. An id may have gone from one record to another, and come back."""
+        async for records in self._pages():
+            names = [(*name, record.key) for record in records for name in sorted(names_of(record))]
+            await self._store.commit([self._store.write("save_links", names)])
+
+    async def _pages(self) -> AsyncIterator[list[Record]]:
+        after = 0
+        while rows := self._database.read(QUERIES["keys_after"], (after,)):
+            after = rows[-1][0]
+            yield list(self._store.records([key for _, key in rows]).values())
 
     # STATE: ids that destinations gave
 
@@ -226,7 +225,7 @@ class Rebuild:
                 if rule is not None and system in rule.two_way:  # it speaks of the record by that id
                     links.append((system, entity, local_id, key))
             await self._store.commit(
-                [Write(QUERIES["save_own_ids"], rows), self._store.write("save_links", links)]
+                [Write(QUERIES["save_own_ids"], rows), Write(QUERIES["add_links"], links)]
             )
 
     # EVENTS: what was said since
@@ -254,7 +253,7 @@ class Rebuild:
                     continue
                 fields, _ = resolve(event, self._references[event.entity], links)
                 rules = self._district.entities[event.entity]
-                after = merge(before, event._replace(fields=fields), key, rules, seq).record
+                after = hear(before, event._replace(fields=fields), key, rules, seq).record
                 if after is not None and after is not before:
                     said[key] = before._replace(seen=after.seen)
             rows = [(key, encode_seen(record.seen)) for key, record in said.items()]
@@ -281,12 +280,10 @@ class Rebuild:
         """The match index and the timetable, from the records."""
         rules = self._district.entities
         spanning = Spanning(rules, ZoneInfo(self._district.timezone))
-        after = 0
-        while rows := self._database.read(QUERIES["keys_after"], (after,)):
-            after = rows[-1][0]
+        async for records in self._pages():
             tokens: list[tuple[str, str]] = []
             instants: list[tuple[str, int]] = []
-            for record in self._store.records([key for _, key in rows]).values():
+            for record in records:
                 if record.deleted or record.entity not in rules:
                     continue
                 rule = rules[record.entity]

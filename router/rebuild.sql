@@ -18,6 +18,9 @@ INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id)
 SELECT ?1, r.id, 0, 0, 0, '', ?3 FROM record r WHERE r.key = ?2
 ON CONFLICT (destination, record) DO UPDATE SET local_id = excluded.local_id WHERE local_id = '';
 
+-- add_links: ids that destinations gave, where the records themselves do not say whose they are
+INSERT INTO link (system, entity, local_id, key) VALUES {rows} ON CONFLICT DO NOTHING;
+
 -- mark_behind: put on the work list of a destination whatever is not settled up to its newest rev
 INSERT INTO work (destination, turn, record, rev, since_ms)
 SELECT ?1, r.seq, r.id, r.rev, ?2 FROM record r

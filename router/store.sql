@@ -109,6 +109,14 @@ UPDATE record SET seen = said.seen FROM said WHERE record.key = said.key;
 INSERT INTO link (system, entity, local_id, key) VALUES {rows}
 ON CONFLICT DO UPDATE SET key = excluded.key;
 
+-- names_of: all ids of one record; reads the whole table, so for people's decisions only
+SELECT system, entity, local_id FROM link WHERE key = ?;
+
+-- naming: records of these entities (JSON) whose newest change has this key in it somewhere; reads all of them,
+-- so for people's decisions only
+SELECT key FROM record WHERE entity IN (SELECT value FROM json_each(?1)) AND instr(body, CAST(?2 AS BLOB)) > 0
+ORDER BY key;
+
 -- forget_links
 WITH gone (system, entity, local_id) AS (VALUES {rows})
 DELETE FROM link WHERE (system, entity, local_id) IN (SELECT system, entity, local_id FROM gone);
@@ -152,6 +160,10 @@ WHERE ?1 = '' OR system = ?1 ORDER BY at_ms DESC, system, entity, local_id LIMIT
 WITH wanted (system, entity, local_id) AS (VALUES {rows})
 SELECT DISTINCT u.system, u.entity, u.local_id FROM wanted w
 JOIN unmatched u ON u.system = w.system AND u.entity = w.entity AND u.local_id = w.local_id;
+
+-- stopped: of those, the ones that the crosswalk knows
+SELECT u.system, u.entity, u.local_id FROM unmatched u
+JOIN link l ON l.system = u.system AND l.entity = u.entity AND l.local_id = u.local_id;
 
 -- unmatched_count
 SELECT count(*) FROM unmatched;

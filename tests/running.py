@@ -348,3 +348,21 @@ def _stored(
         for id_, *values in warehouse.execute(f"SELECT id, {names} FROM {table} WHERE deleted_at IS NULL"):
             found[id_] = tuple(str(value or "") for value in values)
     return found
+
+
+def rows_of_index(index: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of these tables of an index; of `record` without the index's own row ids."""
+    connection = sqlite3.connect(index)
+    try:
+        return {
+            table: sorted(
+                (
+                    row[1:] if table == "record" else row
+                    for row in connection.execute(f"SELECT * FROM {table}")
+                ),
+                key=repr,
+            )
+            for table in tables
+        }
+    finally:
+        connection.close()

@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "explain": Command("console.cli.explain:explain", "Say why a record's fields have their values."),
     "conflicts": Command("console.cli.conflicts:conflicts", "Two systems changed the same: see, and pick."),
     "unmatched": Command("console.cli.unmatched:unmatched", "What matches no record, or several: link it."),
+    "records": Command("console.cli.records:records", "Two records are one; and take them apart again."),
     "rebuild": Command("router.commands.rebuild:rebuild", "Make the router's index again from the streams."),
     "subject": Command("router.commands.subject:subject", "Print the subject of a record."),
     "decode": Command("console.cli.decode:decode", "Translate messages from stdin for a person to read."),

@@ -48,6 +48,8 @@ def _print(answer: Mapping[str, Any], field: str) -> None:
         raise click.UsageError(f"--field {field}: {answer['entity']} has no such field")
     state = ", deleted" if answer["deleted"] else ""
     click.echo(f"{answer['key']}, rev {answer['rev']}{state}")
+    if answer.get("one_with"):
+        click.echo(f"one with {', '.join(answer['one_with'])} (yellowbus records split takes them apart)")
     screen().print(_fields(answer, field))
     if answer["systems"] and not field:
         screen().print(_systems(answer))
@@ -91,7 +93,7 @@ def _systems(answer: Mapping[str, Any]) -> Table:
         waits = each.get("waits")
         table.add_row(
             name,
-            each["local_id"] or each.get("own_id", ""),
+            ", ".join([each["local_id"] or each.get("own_id", ""), *each.get("aliases", ())]),
             holds,
             when(each["last_said_ms"], zone) if each.get("last_said_ms") else "",
             f"since {when(waits['since_ms'], zone)} {waits['reason']}" if waits else "",

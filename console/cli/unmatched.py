@@ -79,6 +79,8 @@ def _table(found: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> Tab
     zone = zone_of(answer)
     for each in found:
         may_be = ", ".join(each["candidates"]) or "none matches"
+        if each.get("linked"):
+            may_be += f" (its id is that of {each['linked']})"
         name = f"{each['system']}:{each['local_id']}"
         table.add_row(name, each["entity"], when(each["at_ms"], zone), may_be, str(each["event"]))
     return table

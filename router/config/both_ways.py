@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from bus.messages import Value
 from router.config.documents import SystemFile
-from router.core.mapping import NORMALIZE, NORMALS
 from router.core.rules import EntityRule, Normal, SystemRule
+from router.core.spelling import NORMALIZE, NORMALS
 
 
 def with_systems(

@@ -105,7 +105,9 @@ class SourceEntry(Strict):
         None, description="CEL over the row's columns: which rows of the table these are"
     )
     fields: dict[str, Text] = Field(min_length=1, description="the hub's field: their column, or CEL")
-    normalize: dict[str, Texts] = Field(default={}, description="field: trim, lower, upper or a date format")
+    normalize: dict[str, Texts] = Field(
+        default={}, description="field: trim, lower, upper or a date format; id: of these, for ids"
+    )
 
 
 class SourcePart(Strict):

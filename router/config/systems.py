@@ -1,6 +1,7 @@
 """System files to SystemRules: adapters and their settings, entities, terms, and what must not leave."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ from router.core.rules import (
     SystemRule,
     Term,
 )
+from router.core.spelling import NORMALIZE
 
 RESERVED: Final = ("operator", "yellowbus", "intake")
 """Names that the bus uses itself, beside the systems'."""
@@ -136,8 +138,21 @@ class _System:
             path: Path = ("source", "entities", name)
             if entity := self._entity(path, name):
                 found[name] = self._source_entity(path, entry, entity, tables)
-        ordered = {name: found[name] for name in self._in_order(found)}
+        ordered = {name: self._named_alike(found[name], found) for name in self._in_order(found)}
         return SourceRule(adapter=part.adapter, settings=part.settings, entities=ordered)
+
+    def _named_alike(self, rule: SourceEntity, rules: Mapping[str, SourceEntity]) -> SourceEntity:
+        """References are spelled as the ids that they name."""
+        fields = self.entities[rule.entity].fields
+        steps = {
+            term.field: next((rules[to].id_normalize for to in fields[term.field].to if to in rules), ())
+            for term in rule.terms
+            if term.field in fields
+        }
+        terms = [
+            replace(term, normalize=(*term.normalize, *steps.get(term.field, ()))) for term in rule.terms
+        ]
+        return replace(rule, terms=tuple(terms))
 
     def _source_entity(
         self, path: Path, entry: SourceEntry, entity: EntityRule, tables: Mapping[str, tuple[str, ...]]
@@ -148,9 +163,10 @@ class _System:
         if entry.hub_id:
             self.terms.term((*path, "hub_id"), "hub_id", entry.hub_id, names)
         for name in entry.normalize:
-            if name not in entry.fields:
+            if name not in (*entry.fields, "id"):
                 text = f'"{name}" is not among the fields above. {did_you_mean(name, entry.fields)}'
                 self._wrong((*path, "normalize", name), text, key=True)
+        spelled = self._id_steps((*path, "normalize", "id"), entry)
         terms = tuple(
             self._source_term(path, name, text, entry, entity, names) for name, text in entry.fields.items()
         )
@@ -163,7 +179,16 @@ class _System:
             when=self.terms.program((*path, "when"), entry.when, names) if entry.when else None,
             when_text=entry.when or "",
             hub_id_field=entry.hub_id,
+            id_normalize=spelled,
         )
+
+    def _id_steps(self, path: Path, entry: SourceEntry) -> tuple[str, ...]:
+        """How an id is spelled: that has nothing to do with dates."""
+        steps = entry.normalize.get("id", ())
+        if any(step not in NORMALIZE for step in steps):
+            self._wrong(path, f"id: (expected of {', '.join(NORMALIZE)}: an id is no date)")
+            return ()
+        return steps
 
     def _columns(self, path: Path, table: str, tables: Mapping[str, tuple[str, ...]]) -> Names:
         if tables and table not in tables:

@@ -9,8 +9,9 @@ from typing import Final
 from router.config.expressions import FUNCTIONS, BadExpression, Expression
 from router.config.positions import Document, Path, Problem
 from router.config.validation import did_you_mean
-from router.core.mapping import BUILT_IN, NORMALIZE
+from router.core.mapping import BUILT_IN
 from router.core.rules import EntityRule, Term
+from router.core.spelling import NORMALIZE
 
 _NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _CONSTANTS: Final = ("true", "false", "null")

@@ -1,10 +1,11 @@
 """Events that no system says: a date has come, and a person has picked what is right."""
 
 from bus.messages import Event, Op, Origin, Outcome, Record, Value
+from router.core.accepted import Accepted, after_change
 from router.core.authority import Spans, owners_at
-from router.core.fields import Accepted, after_change
 from router.core.merge import Decision
 from router.core.rules import EntityRule
+from router.core.voices import system_of
 
 PICKED = "picked"
 LOOK_AGAIN = "look again: it has changed since"
@@ -23,11 +24,11 @@ def decide_date(
             rule = rules.fields.get(name)
             if rule is None or rule.owner or not claim.is_open or name in changed:
                 continue
-            if system not in owners_at(rule, at_ms, spans):
+            if system_of(system) not in owners_at(rule, at_ms, spans):
                 continue
             unit = rule.group or (name,)
             values = tuple([seen.said.get(each, record.values.get(each)) for each in unit])
-            origin = Origin(system, event_seq, at_ms, "owner", record.rev + 1)
+            origin = Origin(system_of(system), event_seq, at_ms, "owner", record.rev + 1)
             after = _with(after, Accepted(unit, values, "owner"), origin)
             changed += unit
     if not changed:

@@ -11,26 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
+from router.core.accepted import Accepted, Unit, after_change
 from router.core.authority import owners_at, wins
 from router.core.held import Told, in_hand
 from router.core.rules import EntityRule, FieldRule, Normal
 from router.core.saying import Saying
+from router.core.voices import system_of
 
 TURNS_MAX: Final = 6
 TURNS_WITHIN_MS: Final = 3_600_000
 """A field that goes from one system's value to another's more often than this in an hour is bouncing."""
-
-Unit = tuple[str, ...]
-"""Fields that are decided together: one, or a group."""
-
-
-class Accepted(NamedTuple):
-    """A unit that gets other values, and by which rule; `conflict` if another system's had to yield."""
-
-    unit: Unit
-    values: tuple[Value, ...]
-    rule: str
-    conflict: Conflict | None = None
 
 
 class Merged(NamedTuple):
@@ -111,7 +101,7 @@ class Draft:
             return
         handed = self._handed(unit, said)
         if self._takes_up(unit, claims):
-            saying.takes_up_late(unit, claims)
+            saying.notes(unit, claims)
             return
         base = self._base(said, spoken, handed)
         rule = self._rules.fields[unit[0]]
@@ -177,6 +167,11 @@ class Draft:
 
     def _first_contact(self, unit: Unit, claims: tuple[Value, ...], rule: FieldRule) -> None:
         """Nobody knows what it had before: the owner's value stands, and a difference is only reported."""
+        is_there = any(self._record.values.get(name) is not None for name in unit)
+        if self._told.alias and is_there:
+            self._saying.notes(unit, claims)
+            self._contact += unit
+            return
         if self._system in owners_at(rule, self._at_ms, self._told.spans):
             self._accepted.append(Accepted(unit, claims, "owner"))
             return
@@ -199,6 +194,13 @@ class Draft:
         self, unit: Unit, claims: tuple[Value, ...], stands: tuple[Value, ...], rule: FieldRule
     ) -> None:
         origin = self._origin(unit)
+        if origin.system == self._system and self._record.aliases.get(self._system):
+            # Two ids of one system: where they differ, the main one speaks for it.
+            if self._told.alias:
+                self._saying.notes(unit, claims)
+            else:
+                self._alone(unit, claims, rule)
+            return
         winner, why = wins(
             rule,
             system=self._system,
@@ -330,7 +332,8 @@ class Draft:
             if system == self._system or not any(name in theirs.names for name in each.unit):
                 continue
             claims = [theirs.claims[name] for name in each.unit if name in theirs.claims]
-            if claim := next((claim for claim in claims if claim.is_open), None):
+            other = system_of(system)
+            if other != self._system and (claim := next((claim for claim in claims if claim.is_open), None)):
                 claimed = tuple([theirs.said.get(n, self._record.values.get(n)) for n in each.unit])
                 if claimed != each.values:
                     met = True
@@ -339,7 +342,7 @@ class Draft:
                             each.unit,
                             each.values,
                             claimed,
-                            Origin(system, claim.event_seq, claim.at_ms, ""),
+                            Origin(other, claim.event_seq, claim.at_ms, ""),
                             "owner",
                             self._system,
                         )
@@ -366,21 +369,6 @@ class Draft:
         self._ask(each.unit, origin.system)
         self._outcome(each.unit, Outcome.CONFLICT)
         return True
-
-
-def after_change(theirs: Seen, each: Accepted, old: Mapping[str, Value]) -> Seen:
-    """What another system said, in terms of a record that now has other values. `old`: those of before."""
-    said, claims = dict(theirs.said), dict(theirs.claims)
-    for name, value in zip(each.unit, each.values, strict=True):
-        if name not in theirs.names:
-            continue
-        says = said[name] if name in said else old.get(name)
-        if says == value:
-            said.pop(name, None)
-        else:
-            said[name] = says
-        claims.pop(name, None)
-    return theirs._replace(said=said, claims=claims)
 
 
 def _holds(execute: Callable[[dict[str, object]], object], values: dict[str, object]) -> bool:

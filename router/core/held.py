@@ -19,10 +19,13 @@ NOTHING_GIVEN: Final[Given] = {}
 
 
 class Told(NamedTuple):
-    """What surrounds an event: what its system was given, the spans that owners depend on."""
+    """What surrounds an event: what its system was given, the spans that owners depend on; whether it comes
+    under an alias.
+    """
 
     given: Given = NOTHING_GIVEN
     spans: Spans = NO_SPANS
+    alias: bool = False
 
 
 NOTHING_TOLD: Final = Told()

@@ -1,9 +1,10 @@
 """Which record is an event about? The crosswalk knows; an unknown id of the owner makes a record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from bus.messages import Event, Fields, Value
+from bus.messages import Event, Fields, Record, Value
 from router.core.rules import EntityRule, Type
+from router.core.voices import SILENT, voice_of
 
 LinkName = tuple[str, str, str]
 """(system, entity, local_id): what the crosswalk ties to a key."""
@@ -113,6 +114,43 @@ def match_texts(rules: EntityRule, fields: Mapping[str, Value]) -> list[str]:
         else:
             found.append(f"{number}:" + "\x1f".join(_folded(value) for value in values))
     return found
+
+
+def recognised_by(rules: EntityRule) -> tuple[str, ...]:
+    """All fields that match rules name."""
+    return tuple(dict.fromkeys(name for names in match_rules(rules) for name in names))
+
+
+def is_another(record: Record, event: Event, names: Sequence[str]) -> bool:
+    """Is the event about something else than the record that its id names: an id that was given again?
+
+    Then nothing by which a record is recognised agrees, neither with the record nor with what that id said
+    before. One field alone proves nothing: it may have been edited.
+
+    >>> from bus.messages import Op
+    >>> record = Record("x/7", "x", 1, 1, False, (), 1, {"name": "Ada", "born": "2010"}, {}, {"sis": "7"}, {})
+    >>> said = {"name": "Bea", "born": "2012"}
+    >>> event = Event("1", "sis", "x", Op.UPDATE, "7", said, True, 0)
+    >>> is_another(record, event, ("name", "born"))
+    True
+    >>> is_another(record, event._replace(fields={**said, "born": "2010"}), ("name", "born"))
+    False
+    """
+    system = event.system
+    by_main = record.links.get(system, event.local_id) == event.local_id
+    seen = record.seen.get(system if by_main else voice_of(system, event.local_id), SILENT)
+    differ = 0
+    for name in names:
+        says, has = event.fields.get(name), record.values.get(name)
+        if says == has and has is not None:
+            return False
+        if says is None or has is None:
+            continue
+        said = seen.said.get(name)
+        if _folded(says) == _folded(has) or (said is not None and _folded(says) == _folded(said)):
+            return False
+        differ += 1
+    return differ > 1
 
 
 def _folded(value: Value) -> str:

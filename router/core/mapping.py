@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 from bus.adapter import EntityShape
 from bus.messages import Record, Value
 from router.core.rules import DestinationEntity, EntityRule, FieldRule, Program, SourceEntity, Term, Type
+from router.core.spelling import NORMALS, normal_id, spelled
 from router.core.values import EXPECTED, Parse, coerce, normal_date, parser
 
 Row = Mapping[str, str]
@@ -28,14 +29,6 @@ SHAPES_MAX: Final = 64
 """A system sends few kinds of partial news: those whose functions are kept."""
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """What no id may hold: keys made of it would break lines of logs, listings and files."""
-NORMALS: Final[Mapping[str, Callable[[str], str]]] = {
-    "trim": str.strip,
-    "lower": str.lower,
-    "upper": str.upper,
-}
-NORMALIZE: Final = tuple(NORMALS)
-"""The words that `normalize:` knows; anything else there is a date format."""
-
 BUILT_IN: Final = ("key", "id", "source")
 """What a destination's expression may name beside the entity's fields: the record's key, the part of it
 after the slash, and the system that the record came from."""
@@ -79,7 +72,7 @@ def compile_source(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -
 
     A reference stays the system's own id. Times without a zone are in `zone`. The function raises Invalid.
     """
-    id_field = rule.id_field
+    id_field, normal = rule.id_field, normal_id(rule)
     wanted = _condition(rule.when) if rule.when else None
     columns = [
         (term.field, term.column, _parse(term, entity.fields[term.field], zone))
@@ -101,6 +94,8 @@ def compile_source(rule: SourceEntity, entity: EntityRule, zone: tzinfo = UTC) -
             raise Invalid(id_field, "blank (expected the record's id)")
         if not local_id.isprintable() and _CONTROL.search(local_id):
             raise Invalid(id_field, "a line break or another control character in it (expected an id)")
+        if normal is not None:
+            local_id = normal(local_id)
         found: dict[str, Value] = {}
         name = ""
         try:
@@ -187,6 +182,8 @@ def _typed(term: Term, field: FieldRule, value: object, zone: tzinfo) -> Value:
     try:
         if isinstance(value, str) and term.normalize and value.strip():
             return _normalized(term.normalize, parser(field.type, zone))(value)
+        if isinstance(value, list | tuple) and term.normalize:
+            value = [spelled(each, term.normalize) if isinstance(each, str) else each for each in value]
         return coerce(field.type, value, zone)
     except ValueError:
         raise Invalid(term.field, f"the expression did not give {EXPECTED[field.type]}") from None

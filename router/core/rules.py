@@ -129,6 +129,7 @@ class Term:
 class SourceEntity:
     """How a system's table becomes events of an entity. `when` chooses rows of a table that several share.
     `hub_id_field`: the column that has our own id of the record, where we made it there ('' : none has).
+    `id_normalize`: what is done to an id, as in a term: two spellings of it are one record.
     """
 
     entity: str
@@ -138,6 +139,7 @@ class SourceEntity:
     when: Program | None = None
     when_text: str = ""
     hub_id_field: str = ""
+    id_normalize: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,8 +60,10 @@ class Saying:
                 self.claims[name] = Claim(self._seq, self._event.observed_at_ms, is_open)
             self.changes_its_mind((name,))
 
-    def takes_up_late(self, names: Iterable[str], values: Iterable[Value]) -> None:
-        """It says what it was given, and what another has changed again since."""
+    def notes(self, names: Iterable[str], values: Iterable[Value]) -> None:
+        """It says something else that is no claim: what it was given before another changed it again, or
+        what only an alias has.
+        """
         self.disagrees(names := tuple(names), values)
         for name in names:
             self.claims.pop(name, None)

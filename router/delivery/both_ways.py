@@ -81,9 +81,33 @@ class BothWays:
     def linked(self, claim: Claim, record: Record) -> Claim:
         """With the id by which the system itself speaks of the record, where it has not been told yet."""
         link = record.links.get(self._system, "")
-        if not link or claim.held.local_id or link == id_of(record.key):
+        if not link or record.into or claim.held.local_id or link == id_of(record.key):
             return claim
         return claim._replace(held=claim.held._replace(local_id=link))
+
+    def mine(self, claims: Sequence[Claim], records: Mapping[str, Record]) -> list[Claim]:
+        """The claims, without what stands in the system under an id that is another record's main one now:
+        two records were made one, or taken apart again, and what is there is that other one's.
+        """
+        asked: dict[tuple[str, str, str], str] = {}
+        for claim in claims:
+            record = records[claim.key]
+            local_id = claim.held.local_id
+            is_its = record.links.get(self._system) == local_id and not record.into
+            if local_id and record.entity in self.names and not is_its:
+                asked[self._system, record.entity, local_id] = claim.key
+        owners = self._store.links(list(asked)) if asked else {}
+        others = {name: key for name, key in owners.items() if key != asked[name]}
+        found = self._store.records(list(others.values())) if others else {}
+        lost = {
+            asked[name]
+            for name, key in others.items()
+            if key in found and found[key].links.get(self._system) == name[2]
+        }
+        return [
+            claim._replace(held=claim.held._replace(hash="", local_id="")) if claim.key in lost else claim
+            for claim in claims
+        ]
 
     def rows(
         self, done: Sequence[Settled], given: Mapping[str, Given], now_ms: int

@@ -169,7 +169,7 @@ class Worker:
         """
         records = self._records.many([claim.key for claim in claims])
         # Just committed, and not at hand yet: the next round has it.
-        claims = [claim for claim in claims if records[claim.key].rev >= claim.rev]
+        claims = self._both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
         reference = self._planning.reference()
         given = self._both_ways.given(claims)
         planned = [

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from bus.services import Command
 from router.pipeline import Pipeline
-from router.services import conflicts, explain, status, unmatched
+from router.services import conflicts, explain, records, status, unmatched
 
-NOUNS = (status, conflicts, unmatched, explain)
+NOUNS = (status, conflicts, unmatched, records, explain)
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:

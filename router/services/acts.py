@@ -9,6 +9,7 @@ from bus.codec import encode_event
 from bus.errors import BusError
 from bus.messages import Event, Fields, Op, Record
 from bus.port import Message
+from router.core.joining import HUB
 from router.decided import entity_of
 from router.deciding import OPERATOR
 from router.pipeline import Pipeline
@@ -42,8 +43,12 @@ async def act(
 
 
 def record_of(pipeline: Pipeline, key: str) -> Record:
-    """The record as the index has it. Raises BusError."""
+    """The record as the index has it; of one that was made one with another, that other. Raises BusError."""
     found = pipeline.store.records([key]).get(key)
+    if found is not None and found.into:
+        name = (HUB, found.entity, key)
+        key = pipeline.store.links([name]).get(name, found.into)
+        found = pipeline.store.records([key]).get(key)
     if found is None:
         raise BusError(f"{key}: there is no such record (expected entity/id, as in student/1001)")
     return found

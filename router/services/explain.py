@@ -11,6 +11,7 @@ from bus.messages import EXISTENCE, Record
 from bus.services import Command
 from router.core.authority import Spans, owners_at
 from router.core.held import UNKNOWN, known, pending
+from router.core.joining import HUB
 from router.core.rules import EntityRule
 from router.pipeline import Pipeline
 from router.services.acts import known_entity, record_of
@@ -48,7 +49,7 @@ def keys_of(pipeline: Pipeline, name: str) -> list[str]:
         hits = sorted(set(pipeline.store.links(names).values()))
     elif "/" in name:
         known_entity(pipeline, name)
-        hits = sorted(pipeline.store.records([name]))
+        hits = [record_of(pipeline, name).key] if pipeline.store.records([name]) else []
     else:
         hits = _searched(pipeline, name)
     if not hits:
@@ -112,6 +113,7 @@ def _explained(pipeline: Pipeline, record: Record, at_ms: int, *, now: bool) -> 
         "entity": record.entity,
         "rev": record.rev,
         "deleted": record.deleted,
+        "one_with": list(record.aliases.get(HUB, ())),
         "existence": last.get(EXISTENCE),
         "fields": {
             name: _field(record, rules, name, at_ms, spans) | {"conflict": last.get(name)}

@@ -22,6 +22,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         says = asked(request)
         most = min(int(says.get("most", 50)), MOST)
         rows = pipeline.store.read("unmatched", str(says.get("system", "")), most, int(says.get("offset", 0)))
+        linked = pipeline.store.links([(row[0], row[1], row[2]) for row in rows])
         entries = [
             {
                 "system": system,
@@ -30,6 +31,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
                 "event": seq,
                 "at_ms": at_ms,
                 "candidates": json.loads(candidates),
+                "linked": linked.get((system, entity, local_id), ""),
                 "fields": sorted(decode_event(body).fields),
             }
             for system, entity, local_id, seq, at_ms, candidates, body in rows
@@ -42,6 +44,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         key = str(says.get("key", ""))
         entity, about = known_entity(pipeline, key), _about(pipeline, says)
         record = record_of(pipeline, key)
+        key = record.key
         about |= {"key": key, "looked_at": int(says.get("looked_at", record.rev)), "who": operator}
         op = Op.UNLINK if says.get("unlink") else Op.LINK
         seq = await act(pipeline, now_ms, op, entity, about)

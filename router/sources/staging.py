@@ -21,6 +21,7 @@ from bus.messages import Event, Op, Value
 from router.core.identity import references
 from router.core.mapping import Invalid, ToEvent
 from router.core.rules import District, EntityRule, SourceEntity
+from router.core.spelling import id_in
 from router.sources.shelf import Shelf
 
 REMARKS_MAX: Final = 20
@@ -170,7 +171,7 @@ class Staging:
     ) -> None:
         if row.deleted:  # that it is gone needs no sound fields: whoever holds it knows which entity it was
             for each in entities:
-                found[each.rule.entity].append(Taken(row, row.values.get(each.rule.id_field, ""), {}))
+                found[each.rule.entity].append(Taken(row, id_in(each.rule, row.values), {}))
             return
         for each in entities:
             try:
@@ -187,19 +188,17 @@ class Staging:
     def _stand(self, row: Row, entities: Iterable[Mapped]) -> None:
         """It is there, only unsound: it must not look as if it were gone, whichever entity it was."""
         for each in entities:
-            if local_id := row.values.get(each.rule.id_field):
+            if local_id := id_in(each.rule, row.values):
                 self._rows.append((each.rule.entity, local_id, b"", "", row.line, 0))
 
     def _leave(self, table: str, entities: Sequence[Mapped]) -> list[int]:
         """The lines of rows that no entity takes. One that was taken before is set aside: it has not gone."""
         rows, self._untaken = self._untaken, []
-        names = [
-            (each.rule.entity, row.values.get(each.rule.id_field, "")) for row in rows for each in entities
-        ]
+        names = [(each.rule.entity, id_in(each.rule, row.values)) for row in rows for each in entities]
         held = set() if self._first else set(self._shelf.read_rows("held_targets", names))
         left = []
         for row in rows:
-            before = [e for e in entities if (e.rule.entity, row.values.get(e.rule.id_field, "")) in held]
+            before = [each for each in entities if (each.rule.entity, id_in(each.rule, row.values)) in held]
             if before:
                 self._aside(table, row.line, _no_entity(entities))
                 self._stand(row, before)

@@ -9,6 +9,7 @@ from router.config import check_folder
 from router.config.expressions import BadExpression, Expression
 from router.config.order import targets_first
 from router.core.rules import Period, Type
+from router.core.spelling import normal_id
 
 EXAMPLE = Path(__file__).parents[3] / "integrations"
 
@@ -55,6 +56,25 @@ def test_a_bare_name_is_a_column_and_anything_else_an_expression(written: Any) -
 
     assert (name.column, name.program) == ("givenName", None)
     assert (email.column, email.program.variables, email.normalize) == ("", ("username",), ("trim", "lower"))
+
+
+def test_a_spelling_of_ids_goes_for_what_refers_to_them_too(written: Any) -> None:
+    written.change(
+        "sis.yaml", "        name: name\n", "        name: name\n      normalize: {id: [trim, lower]}\n"
+    )
+
+    entities = written.district().systems["sis"].source.entities
+    (school,) = [term for term in entities["student"].terms if term.field == "school"]
+
+    assert normal_id(entities["school"])(" A1") == "a1"
+    assert normal_id(entities["student"]) is None
+    assert school.normalize == ("trim", "lower")
+
+
+def test_a_date_is_no_spelling_of_an_id(written: Any) -> None:
+    written.change("sis.yaml", "email: [trim, lower]", "id: '%m/%d/%Y'")
+
+    assert "id: (expected of trim, lower, upper: an id is no date)" in written.problems()[0]
 
 
 def test_a_dotted_column_may_be_there_though_nobody_knows_it(written: Any) -> None:
