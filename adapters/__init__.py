@@ -30,6 +30,7 @@ class Adapter(NamedTuple):
 
 ADAPTERS: Final[Mapping[str, Adapter]] = {
     "delimited": Adapter(
+        source=Side("adapters.delimited:Source", "adapters.delimited:SourceSettings"),
         destination=Side("adapters.delimited:Destination", "adapters.delimited:DestinationSettings"),
     ),
     "http": Adapter(destination=Side("adapters.http:Destination", "adapters.http:Settings")),

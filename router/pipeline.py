@@ -251,8 +251,8 @@ def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker)
 
 
 async def _source(shared: _Shared, system: SystemRule, rule: SourceRule) -> SourceRunner | ListenerRunner:
-    world, waiting = shared.world, Waiting()
-    shapes = tuple(source_shape(each) for each in rule.entities.values())
+    world, entities, waiting = shared.world, shared.district.entities, Waiting()
+    shapes = tuple(source_shape(each, entities[name]) for name, each in rule.entities.items())
     surroundings = _surroundings(world, system.name, "source", shapes)
     source = world.make_source(system, replace(surroundings, waiting=waiting))
     shared.stack.push_async_callback(source.close)

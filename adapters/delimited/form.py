@@ -109,19 +109,17 @@ class Form(Settings):
         return self
 
 
-def check_tables(form: Form, tables: "Iterable[tuple[str, TableForm]]") -> None:
+def check_tables(form: Form, tables: Iterable[tuple[str, TableForm]]) -> None:
     """What is wrong between the tables of one system. Raises ValueError."""
     names: dict[str, str] = {}
     for table, one in tables:
-        names[table] = one.file or form.file.replace("{table}", table)
+        names[table] = (one.file or form.file).replace("{table}", table)
+        if one.deletes and form.kind == "full":
+            raise ValueError("deletes: only with kind: changes (a full file has all that is there)")
         if one.deletes:
-            names[f"deletes of {table}"] = one.deletes.replace("{table}", table)
-        if form.kind == "changes" and not form.operation and not one.deletes:
-            raise ValueError(f"tables: {table}: kind: changes needs operation:, or deletes: of each table")
-    if form.kind == "changes" and not form.operation and not names:
-        raise ValueError("kind: changes needs operation:, or deletes: of each table")
+            names[f"what is gone of {table}"] = one.deletes.replace("{table}", table)
     if both := twins(names):
-        raise ValueError(f"tables: the files of {both} have the same name")
+        raise ValueError(f"the files of {both} have the same name")
 
 
 class Dialect(NamedTuple):
@@ -139,7 +137,7 @@ class Dialect(NamedTuple):
         backslash = form.escape == "backslash"
         return cls(form.delimiter, form.quote, backslash, form.encoding, LINE_ENDS[end], quote_all)
 
-    def read(self, stream: IO[bytes], unended: text.Unended) -> text.Reader:
+    def read(self, stream: IO[bytes], unended: text.Unended = text.ignore) -> text.Reader:
         """The rows of a file. Strict: an unclosed or misplaced quote is an error, never a guess."""
         return csv.reader(
             text.lines(stream, unended, self.encoding),
@@ -194,6 +192,17 @@ class Dialect(NamedTuple):
         else:
             cell = cell.replace(self.quote, self.quote * 2)
         return self.quote + cell + self.quote
+
+
+def foreign_mark(start: bytes, encoding: str) -> str:
+    """What is wrong with the mark at the start of a file, if it has that of another encoding."""
+    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+    if encoding == "utf-16":
+        return "" if wide or not start else "no mark of UTF-16 (expected utf-16). Is it another encoding?"
+    other = "utf-16" if wide else "utf-8" if start == b"\xef\xbb\xbf" and encoding[:5] != "utf-8" else ""
+    return (
+        f"the mark of {other} (expected {encoding}). Export it so, or set encoding: {other}" if other else ""
+    )
 
 
 def encoded(lines: Iterable[str], encoding: str) -> Iterator[bytes]:

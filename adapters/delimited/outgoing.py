@@ -50,10 +50,10 @@ class DestinationSettings(Form, OutboxSettings):
         check_tables(self, self.tables.items())
         if self.kind == "full" and self.operation:
             raise ValueError("operation: only with kind: changes (a full file has all that is there)")
-        if self.kind == "full" and any(table.deletes for table in self.tables.values()):
-            raise ValueError("deletes: only with kind: changes (a full file has all that is there)")
-        for name in self._names() if self.kind == "changes" else ():
-            if "seq" not in Template(name).names:
+        for name in self._names():
+            if "*" in name:
+                raise ValueError(f'file: "{name}": * (only a source reads names that it does not know)')
+            if self.kind == "changes" and "seq" not in Template(name).names:
                 what = "changes only need {seq}, or one is written over that nobody has read yet"
                 raise ValueError(f'file: "{name}": {what}')
         return self

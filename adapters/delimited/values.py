@@ -1,6 +1,6 @@
 """Values of the hub as text in a file, and text of a file as the hub reads it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -62,3 +62,40 @@ def _number(value: int | float) -> str:
         return str(value)
     text = f"{Decimal(repr(value)):f}"
     return text.removesuffix(".0")
+
+
+FromText = Callable[[Sequence[str]], Sequence[str]]
+"""From cells of a row to what the hub reads of their types."""
+
+
+def from_text(form: Form, types: Sequence[str]) -> FromText | None:
+    """The function for cells of these types; None where the cells are what the hub reads already."""
+    readers = {"boolean": _boolean(form), "number": _decimal(form), "list": _items(form)}
+    steps = [(place, reader) for place, type_ in enumerate(types) if (reader := readers.get(type_))]
+    if not steps:
+        return None
+
+    def convert(cells: Sequence[str]) -> Sequence[str]:
+        found = list(cells)
+        for place, reader in steps:
+            found[place] = reader(found[place])
+        return found
+
+    return convert
+
+
+def _boolean(form: Form) -> Callable[[str], str] | None:
+    yes, no = (word.casefold() for word in form.booleans)
+    if (yes, no) == ("true", "false"):
+        return None
+    words = {yes: "true", no: "false"}
+    return lambda cell: words.get(cell.strip().casefold(), cell)
+
+
+def _decimal(form: Form) -> Callable[[str], str] | None:
+    return None if form.decimal == "." else lambda cell: cell.replace(form.decimal, ".")
+
+
+def _items(form: Form) -> Callable[[str], str] | None:
+    separator = form.list_separator
+    return (lambda cell: ",".join(map(_item, cell.split(separator)))) if separator else None

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, islice
+from operator import itemgetter
 from typing import Final
 
 from bus.errors import Refused
@@ -43,6 +44,13 @@ def chunks(file: str, reader: Reader, warn: Warn) -> Iterator[tuple[Cells, Seque
 def _height(cells: Sequence[str]) -> int:
     """How many lines a row takes: the line ends within its quotes, and its own."""
     return 1 + sum(len(_LINE_END.findall(cell)) for cell in cells if "\n" in cell or "\r" in cell)
+
+
+def picker(cells: tuple[int, ...]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """The function that takes these cells of a row."""
+    if len(cells) == 1:
+        return lambda row: (row[cells[0]],)
+    return itemgetter(*cells)
 
 
 def check_width(chunk: Cells, lines: Sequence[int], width: int, delimiter: str) -> None:

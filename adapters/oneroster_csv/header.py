@@ -1,15 +1,13 @@
 """What the first line of a file says: which cell is which column."""
 
 from collections.abc import Callable, Collection, Sequence
-from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from adapters.files.chunks import picker
+from adapters.files.text import HIDDEN, hidden, shown
 from bus.errors import Refused
 
 from .tables import COLUMNS, METADATA, NEVER_READ, Table, meant
-
-HIDDEN: Final = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
-"""Characters that nobody sees in a header, and that make it another one."""
 
 
 class Copy(NamedTuple):
@@ -46,7 +44,7 @@ def layout_of(
     problems = [*_hidden(table, header), *_missing(table, found, delta)]
     if problems:
         raise Refused([f"{where}:{column}: {problem}" for column, problem in problems], code="header")
-    warnings += [f"column {cell + 1} {_shown(header[cell])} is unknown: it is not read" for cell in unknown]
+    warnings += [f"column {cell + 1} {shown(header[cell])} is unknown: it is not read" for cell in unknown]
     warnings += [f"column {copy.name} stands there again as column {copy.cell + 1}" for copy in copies]
     gone = [name for name in dict.fromkeys(mapped) if name not in found and name not in NEVER_READ]
     warnings += [f"no column {name}, which is mapped: it is read as blank" for name in gone]
@@ -56,7 +54,7 @@ def layout_of(
     layout = Layout(
         width=len(header),
         names=(*taken, *blank),
-        pick=_picker(tuple(taken.values())),
+        pick=picker(tuple(taken.values())),
         blank=("",) * len(blank),
         status=found.get("status", -1),
         modified=found.get("dateLastModified", -1),
@@ -76,7 +74,7 @@ def _columns(table: Table, header: Sequence[str]) -> tuple[dict[str, int], list[
             if column in exact:
                 unknown.append(cell)
                 continue
-            warnings.append(f"column {cell + 1} {_shown(name)} is read as {column}")
+            warnings.append(f"column {cell + 1} {shown(name)} is read as {column}")
         if not column:
             unknown.append(cell)
         elif column in found:
@@ -89,11 +87,10 @@ def _columns(table: Table, header: Sequence[str]) -> tuple[dict[str, int], list[
 def _hidden(table: Table, header: Sequence[str]) -> list[tuple[int, str]]:
     problems = []
     for cell, name in enumerate(header, 1):
-        if characters := sorted(HIDDEN.intersection(name)):
+        if points := hidden(name):
             seen = "".join(c for c in name if c not in HIDDEN)
-            shown = f" {seen}" if seen in table.columns else ""
-            points = ", ".join(f"U+{ord(c):04X}" for c in characters)
-            problems.append((cell, f"header{shown} has characters that nobody sees: {points}. Remove them."))
+            known = f" {seen}" if seen in table.columns else ""
+            problems.append((cell, f"header{known} has characters that nobody sees: {points}. Remove them."))
     return problems
 
 
@@ -101,13 +98,3 @@ def _missing(table: Table, found: Collection[str], delta: bool) -> list[tuple[in
     required = table.required | {"status"} if delta else table.required
     missing = [column for column in table.columns if column in required and column not in found]
     return [(1, f"no column {name} (required). Is line 1 the header?") for name in missing]
-
-
-def _picker(cells: tuple[int, ...]) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    if len(cells) == 1:
-        return lambda row: (row[cells[0]],)
-    return itemgetter(*cells)
-
-
-def _shown(header: str) -> str:
-    return ascii(header[:40])

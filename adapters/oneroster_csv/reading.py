@@ -1,17 +1,15 @@
 """One package as a reading: complete, or nothing."""
 
-import csv
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from typing import IO
 
 from adapters.files import text
 from adapters.files.reading import FileReading
 from adapters.files.settle import Candidate
 from adapters.files.shelf import Shelf
-from adapters.files.text import Faulty
 from bus.adapter import EntityShape, Row
 from bus.errors import Refused
 
@@ -141,21 +139,8 @@ class OneRosterReading(FileReading):
     def _open(self, table: str) -> IO[bytes]:
         return self._package.open(self._members[table])
 
-    @contextmanager
-    def _located(self, table: str) -> Iterator[None]:
-        """What goes wrong in the bytes of a file becomes Refused, with the place."""
-        file = f"{table}.csv"
-        try:
-            yield
-        except Faulty as faulty:
-            raise faulty.refused(file) from None
-        except csv.Error as error:
-            raise Refused([f"{file}:1:1: the header is not CSV: {error}"], code="quoting") from None
-        except UnicodeDecodeError:
-            with self._open(table) as stream:
-                raise text.undecodable(stream).refused(file) from None
-        except _DAMAGED:
-            raise Refused([f"{file}: it is damaged, or changed while it was read"], code="damaged") from None
+    def _located(self, table: str) -> AbstractContextManager[None]:
+        return text.located(f"{table}.csv", lambda: self._open(table), damaged=_DAMAGED)
 
     # What is asked for
 

@@ -105,7 +105,9 @@ def doors(district: District) -> list[Door]:
     found: list[Door] = []
     for system in district.systems.values():
         if source := system.source:
-            shapes = tuple(source_shape(rule) for rule in source.entities.values())
+            shapes = tuple(
+                source_shape(rule, district.entities[name]) for name, rule in source.entities.items()
+            )
             make: Make = partial(adapters.make_source, source.adapter, source.settings)
             found.append(Door(system.name, "source", make, shapes))
         if destination := system.destination:

@@ -366,19 +366,27 @@ def _remembering(program: Program, finish: Callable[[object], T]) -> Callable[[t
 # -- what an adapter is asked for
 
 
-def source_shape(rule: SourceEntity) -> EntityShape:
-    """The columns that a source has to read for an entity: those that its mapping names."""
-    names = [rule.id_field, *([rule.hub_id_field] if rule.hub_id_field else [])]
+def source_shape(rule: SourceEntity, entity: EntityRule) -> EntityShape:
+    """The columns that a source has to read for an entity: those that its mapping names.
+
+    A column is of its field's type if nothing but that field is made of it: an expression reads text.
+    """
+    ids = [rule.id_field, *([rule.hub_id_field] if rule.hub_id_field else [])]
+    uses = [(name, Type.TEXT.value) for name in ids]
     for term in rule.terms:
-        names += _columns(term)
-    names += rule.when.variables if rule.when else ()
-    fields = tuple((name, Type.TEXT.value) for name in dict.fromkeys(names))
-    return EntityShape(rule.entity, rule.table, rule.id_field, fields)
+        direct = not term.program and not term.normalize
+        type_ = _told_type(term.field, entity) if direct else Type.TEXT.value
+        uses += [(name, type_) for name in _columns(term)]
+    uses += [(name, Type.TEXT.value) for name in (rule.when.variables if rule.when else ())]
+    types: dict[str, str] = {}
+    for name, type_ in uses:
+        types[name] = type_ if types.get(name, type_) == type_ else Type.TEXT.value
+    return EntityShape(rule.entity, rule.table, rule.id_field, tuple(types.items()))
 
 
 def destination_shape(rule: DestinationEntity, entity: EntityRule) -> EntityShape:
     """The fields that a destination is told, with their types."""
-    fields = tuple((term.field, _told_type(term, entity)) for term in rule.terms)
+    fields = tuple((term.field, _told_type(term.column, entity)) for term in rule.terms)
     return EntityShape(rule.entity, rule.table, rule.id_field, fields)
 
 
@@ -389,6 +397,6 @@ _TOLD: Final = {
 }
 
 
-def _told_type(term: Term, entity: EntityRule) -> str:
-    field = entity.fields.get(term.column)
+def _told_type(name: str, entity: EntityRule) -> str:
+    field = entity.fields.get(name)
     return _TOLD.get(field.type, field.type).value if field else Type.TEXT.value

@@ -1,18 +1,14 @@
-"""A watched folder with a clock of its own, and small packages to put in it."""
+"""A watched folder, and small packages to put in it."""
 
-import asyncio
 import zipfile
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import pytest
+from folders import InFolder
 
 from adapters.oneroster_csv import Source, SourceSettings
 from adapters.oneroster_csv.tables import TABLES
-from bus.adapter import EntityShape, Reading, Row, Surroundings
-from bus.errors import Refused
+from bus.adapter import EntityShape, Row
 
 ORGS = "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId\r\n"
 USERS = ",".join(TABLES["1.1"]["users"].columns) + "\r\n"
@@ -42,18 +38,8 @@ def zipped(path: Path, members: Mapping[str, str | bytes]) -> Path:
     return path
 
 
-@dataclass
-class Inbox:
-    """A folder that a source watches. Time passes only when the source sleeps."""
-
-    root: Path
-    now_ms: int = 1_800_000_000_000
-    waiting: list[tuple[str, str]] = field(default_factory=list)
-    on_sleep: list[object] = field(default_factory=list)
-
-    @property
-    def folder(self) -> Path:
-        return self.root / "in"
+class Inbox(InFolder):
+    """A folder that a source watches."""
 
     def put(self, members: Mapping[str, str | bytes], name: str = "export.zip") -> Path:
         return zipped(self.folder / name, members)
@@ -64,47 +50,8 @@ class Inbox:
             (self.folder / under / name).write_bytes(text.encode() if isinstance(text, str) else text)
 
     def source(self, *entities: EntityShape, **settings: object) -> Source:
-        around = Surroundings(
-            system="sis",
-            state=self.root / "state",
-            now_ms=lambda: self.now_ms,
-            sleep=self._sleep,
-            entities=entities,
-            waiting=lambda name, why: self.waiting.append((name, why)),
-        )
         given = {"folder": self.folder, "settle": 0, **settings}
-        return Source(SourceSettings.model_validate(given), around)
-
-    @asynccontextmanager
-    async def reading(self, *entities: EntityShape, **settings: object) -> AsyncIterator[Reading]:
-        """The next reading of a new source."""
-        async with asyncio.timeout(20), aclosing(self.source(*entities, **settings).read()) as readings:
-            yield await anext(readings)
-
-    async def refused(self, *entities: EntityShape, **settings: object) -> Refused:
-        """Why the next package is refused."""
-        async with self.reading(*entities, **settings) as reading:
-            with pytest.raises(Refused) as caught:
-                await reading.open()
-                for table in reading.tables:
-                    await rows(reading, table)
-        return caught.value
-
-    async def _sleep(self, delay_s: float) -> None:
-        self.now_ms += round(delay_s * 1000)
-        if self.on_sleep:
-            self.on_sleep.pop(0)()  # type: ignore[operator]
-        await asyncio.sleep(0)
-
-    def names(self, place: str = "") -> list[str]:
-        """What lies in the folder, or in one of its places."""
-        folder = self.folder / place
-        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-
-
-async def rows(reading: Reading, table: str) -> list[Row]:
-    """All rows of a table."""
-    return [row async for batch in reading.rows(table) for row in batch]
+        return Source(SourceSettings.model_validate(given), self.around(*entities))
 
 
 def ids(found: Iterable[Row]) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from folders import deliver, outcomes
-from oneroster_inbox import Inbox, rows
+from folders import deliver, outcomes, rows
+from oneroster_inbox import Inbox
 from oneroster_outbox import ORG, PERSON, Outbox, org
 from pydantic import ValidationError
 

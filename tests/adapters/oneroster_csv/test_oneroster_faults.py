@@ -1,7 +1,8 @@
 """What a package is refused for, and what it is only warned for (standards.md 7.3)."""
 
 import pytest
-from oneroster_inbox import ORGS, USERS, Inbox, ids, manifest, package, rows, user
+from folders import rows
+from oneroster_inbox import ORGS, USERS, Inbox, ids, manifest, package, user
 
 from bus.adapter import EntityShape
 

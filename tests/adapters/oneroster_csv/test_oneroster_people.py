@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from oneroster_inbox import Inbox, package, rows
+from folders import rows
+from oneroster_inbox import Inbox, package
 
 from adapters.oneroster_csv.tables import TABLES
 from bus.adapter import EntityShape, Reading, Row

@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from folders import rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oneroster_inbox import USERS, Inbox, ids, package, rows, user
+from oneroster_inbox import USERS, Inbox, ids, package, user
 
 from adapters.oneroster_csv.tables import TABLES
 from adapters.oneroster_csv.writing import write_csv

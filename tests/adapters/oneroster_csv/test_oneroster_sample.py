@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from oneroster_inbox import Inbox, rows
+from folders import rows
+from oneroster_inbox import Inbox
 
 from adapters.oneroster_csv.sample import sample
 from adapters.oneroster_csv.sample_district import District

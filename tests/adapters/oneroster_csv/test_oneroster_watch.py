@@ -7,7 +7,8 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from oneroster_inbox import ORGS, USERS, Inbox, ids, package, rows, user
+from folders import rows
+from oneroster_inbox import ORGS, USERS, Inbox, ids, package, user
 
 from bus.errors import ConfigError, Unavailable
 

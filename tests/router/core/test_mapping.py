@@ -285,11 +285,27 @@ def test_true_and_1_do_not_meet_in_what_is_remembered() -> None:
 
 
 def test_a_source_is_asked_for_every_column_that_the_mapping_names_once() -> None:
-    shape = source_shape(source(term("name", "a + b"), term("grades", "g"), when="role == a"))
+    shape = source_shape(source(term("name", "a + b"), term("name", "g"), when="role == a"), STUDENT)
 
     assert shape == EntityShape(
         "student", "users", "id", tuple((name, "text") for name in ("id", "a", "b", "g", "role"))
     )
+
+
+def test_a_column_has_the_type_of_the_field_that_alone_is_made_of_it() -> None:
+    terms = [
+        term("enabled", "on"),
+        term("grades", "g"),
+        term("born", "b", "%m/%d/%Y"),
+        term("agents", "kin"),
+        term("gpa", "x"),
+        term("year", "x"),
+        term("name", "y"),
+    ]
+    shape = source_shape(source(*terms, when="g == y"), STUDENT)
+
+    types = {"id": "text", "on": "boolean", "g": "text", "b": "text", "kin": "list", "x": "text", "y": "text"}
+    assert dict(shape.fields) == types
 
 
 def test_a_destination_is_told_the_types_of_its_fields() -> None:
