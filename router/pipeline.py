@@ -22,11 +22,10 @@ from router.core.identity import hub_text, match_texts
 from router.core.mapping import (
     compile_destination,
     compile_source,
-    destination_shape,
-    source_shape,
     told_fields,
 )
 from router.core.rules import DestinationRule, District, SourceRule, SystemRule
+from router.core.shapes import destination_shape, source_shape
 from router.database import Database
 from router.delivery.both_ways import BothWays
 from router.delivery.marker import Marker

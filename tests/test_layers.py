@@ -48,6 +48,7 @@ COVERED = {
     "bus/port.py": "bus/test_jetstream.py",
     "bus/read.py": "bus/test_jetstream.py",
     "bus/wire.py": "bus/test_connection.py",
+    "router/core/shapes.py": "router/core/test_mapping.py",
     "router/core/rules.py": "router/config/test_compiled_rules.py",
     "router/commands/rebuild.py": "router/test_rebuild.py",
     "router/delivery/marker.py": "router/test_delivery.py",

@@ -19,8 +19,8 @@ from bus.errors import ConfigError, YellowbusError
 from router.config import check_folder, config_option, state_option
 from router.config.positions import Problem, read
 from router.config.schema import schema as json_schema
-from router.core.mapping import destination_shape, source_shape
 from router.core.rules import District
+from router.core.shapes import destination_shape, source_shape
 
 ANSWER_MAX_S: Final = 20.0
 

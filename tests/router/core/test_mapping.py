@@ -14,11 +14,10 @@ from router.core.mapping import (
     Invalid,
     compile_destination,
     compile_source,
-    destination_shape,
     id_of,
-    source_shape,
 )
 from router.core.rules import DestinationEntity, EntityRule, FieldRule, SourceEntity, Term, Type
+from router.core.shapes import destination_shape, source_shape
 
 FIELDS = {
     "name": Type.TEXT,
