@@ -121,7 +121,7 @@ def _problem(model: type[BaseModel], document: Document, path: Path, error: Erro
             return document.problem(where, f'"{name}" is missing')
         case "value_error":
             text = str(error.get("ctx", {}).get("error", error["msg"]))
-            return document.problem(where, f'"{name}": {text}')
+            return document.problem(where, f'"{name}": {text}' if name else text)
         case "enum" | "literal_error":
             expected = str(error.get("ctx", {}).get("expected", "")).replace("'", "").replace(" or ", ", ")
             return document.problem(where, f'"{name}": {_choice(error["input"], expected.split(", "))}')

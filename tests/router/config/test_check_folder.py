@@ -63,7 +63,7 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "an adapter that cannot be a source": (
         "sis.yaml", "oneroster_csv", "sql",
-        ['sis.yaml:3:12: "sql" is no source adapter. Expected one of: oneroster_csv, scim, webhook.'],
+        ['sis.yaml:3:12: "sql" is no source adapter. Expected one of: delimited, oneroster_csv, scim, '],
     ),
     "a setting that the adapter does not know": (
         "sis.yaml", "folder: /nowhere", "folder: /nowhere, setle: 3",
