@@ -22,6 +22,7 @@ KINDS: Final = {
     "bouncing": Severity.WARNING,
     "restores-stopped": Severity.WARNING,
     "unmatched": Severity.WARNING,
+    "not-taken-up": Severity.WARNING,
     "reused-id": Severity.WARNING,
 }
 """Every kind of alert, and how soon a person has to look."""

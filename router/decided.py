@@ -7,10 +7,10 @@ from bus import subjects
 from bus.codec import encode_conflict, encode_seen, encode_state
 from bus.messages import Outcome, Record, Step
 from bus.port import Message
-from router.alerts import Seldom, alert_message
 from router.batch import Batch, ToTell
 from router.core.identity import LinkName
 from router.database import Write
+from router.hourly import Hourly
 from router.store import Store
 
 ASKED = "asked"
@@ -103,14 +103,9 @@ def _unmatched(name: LinkName, tokens: subjects.Tokens, says: Mapping[str, objec
     return Message(subject, encode_state(says), f"unmatched/{token}/{id_}")
 
 
-def batch_alerts(batch: Batch, seldom: Seldom, now_ms: int) -> list[Message]:
-    """What a person has to look at; of each cause one within the hour."""
-    found = []
-
-    def tell(kind: str, system: str, cause: str, id_: str, text: str) -> None:
-        if seldom.due(f"{kind}/{system}/{cause}", now_ms):
-            found.append(alert_message(kind, system, id_, now_ms, text))
-
+def batch_alerts(batch: Batch, hourly: Hourly, now_ms: int) -> Hourly:
+    """What a person has to look at; of each cause one within the hour, and how many followed."""
+    tell = hourly.tell
     for audited in batch.audit:
         if audited.outcome is Outcome.INVALID:
             text = f"EVENTS {audited.seq}: {audited.reason}."
@@ -147,4 +142,4 @@ def batch_alerts(batch: Batch, seldom: Seldom, now_ms: int) -> list[Message]:
             " right no more within this hour. See: yellowbus conflicts list"
         )
         tell("restores-stopped", system, entity, f"{entity}/{now_ms}", text)
-    return found
+    return hourly

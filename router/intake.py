@@ -18,11 +18,11 @@ from bus.codec import decode_change
 from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, YellowbusError
 from bus.messages import Change
 from bus.port import Bus, Consumer, Stored
-from router.alerts import Seldom
 from router.batch import Ahead
 from router.core.rules import District
 from router.decided import batch_alerts, conflict_messages, index, unmatched_messages
 from router.deciding import Deciding
+from router.hourly import Hourly
 from router.outbox import Outbox, Then, audit_messages
 from router.records import Links, Records
 from router.steps import to_end
@@ -80,7 +80,6 @@ class Intake:
         mismatches = 0
         while True:
             events = self.events
-            self._seldom = Seldom()  # alerts of a batch that failed were not told
             try:
                 await self.catch_up()
                 await self._follow()
@@ -153,19 +152,20 @@ class Intake:
         batch = await self._deciding.decide(fresh, decided)
         published = await self._bus.publish(subjects.CHANGES, batch.messages) if batch.messages else []
         now_ms = self._now_ms()
+        alerts = batch_alerts(batch, Hourly(self._store, now_ms), now_ms)
         letters = self._outbox.put(
             [
                 *audit_messages(batch.audit),
                 *conflict_messages(batch.conflicts),
                 *unmatched_messages(batch, self._tokens, self._store.unmatched(batch.matched)),
-                *batch_alerts(batch, self._seldom, now_ms),
+                *alerts.messages,
                 *batch.again,
             ]
         )
         saved = batch.saved(published)
         position = [("events", fresh[-1].seq)] if fresh else []
         await self._store.commit(
-            [*index(self._store, batch, saved, position, now_ms), *letters.writes],
+            [*index(self._store, batch, saved, position, now_ms), *alerts.writes, *letters.writes],
         )
         self._records.put({record.key: record for record, _ in saved.values()})
         self._records.put({key: record for key, record in batch.seen.items() if key not in saved})

@@ -30,6 +30,7 @@ from router.database import Database
 from router.delivery.both_ways import BothWays
 from router.delivery.marker import Marker
 from router.delivery.worker import Worker
+from router.hourly import HourlyEnds
 from router.intake import Intake
 from router.outbox import Outbox
 from router.records import Links, Records
@@ -42,7 +43,9 @@ from router.sources.shelf import QUERIES as SHELF_QUERIES
 from router.sources.shelf import Shelf
 from router.sources.staging import Mapped
 from router.store import QUERIES, Store
+from router.takeup import Takeup
 from router.timekeeper import Timekeeper
+from router.watch import Watch
 
 RECORDS_AT_HAND: Final = 6_000
 LINKS_AT_HAND: Final = 20_000
@@ -79,6 +82,7 @@ class Pipeline:
     outbox: Outbox
     intake: Intake
     timekeeper: Timekeeper
+    watch: Watch
     markers: Mapping[str, Marker]
     workers: Mapping[str, Worker]
     sources: Mapping[str, SourceRunner | ListenerRunner]
@@ -91,6 +95,7 @@ class Pipeline:
                 async with asyncio.TaskGroup() as working:
                     working.create_task(self.intake.run())
                     working.create_task(self.timekeeper.run())
+                    working.create_task(self.watch.run())
                     for marker in self.markers.values():
                         working.create_task(marker.run())
                     for worker in self.workers.values():
@@ -157,6 +162,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
                 sleep=world.sleep,
                 trouble=world.trouble,
             ),
+            watch=_watch(shared),
             markers={
                 each.name: _marker(shared, each.name, each.destination, workers[each.name])
                 for each in systems
@@ -187,6 +193,13 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
         committed=wake,
         trouble=world.trouble,
     )
+
+
+def _watch(shared: _Shared) -> Watch:
+    world, store, outbox = shared.world, shared.store, shared.outbox
+    takeup = Takeup(store, outbox, shared.district.entities, world.now_ms)
+    ends = HourlyEnds(store, outbox, world.now_ms)
+    return Watch((ends.look, takeup.look), world.sleep, world.trouble)
 
 
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:
@@ -232,7 +245,8 @@ def _both_ways(shared: _Shared, system: str, rule: DestinationRule) -> BothWays:
         named = [f"{record.entity}/{text}" for text in texts if text]
         return [tokens(text) for text in [*named, hub_text(record.key)]]
 
-    return BothWays(system, names, leaves, shared.store, tokens_of)
+    lags_s = {name: each.lags_s[system] for name, each in entities.items() if system in each.lags_s}
+    return BothWays(system, names, leaves, shared.store, tokens_of, lags_s)
 
 
 def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker) -> Marker:

@@ -95,6 +95,21 @@ CREATE TABLE IF NOT EXISTS timetable (      -- when an owner of a record's field
     at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS timetable_by_time ON timetable (at_ms);
+CREATE TABLE IF NOT EXISTS takeup (         -- what a system that takes up late was given: when to look whether it has
+    destination TEXT NOT NULL,
+    record INTEGER NOT NULL,                -- by record.id
+    due_ms INTEGER NOT NULL,
+    late INTEGER NOT NULL DEFAULT 0,        -- 1: its time has passed, and a person was told of that system
+    PRIMARY KEY (destination, record)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hourly (         -- causes of which an alert was told within the hour
+    cause TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    system TEXT NOT NULL,
+    begun_ms INTEGER NOT NULL,
+    more INTEGER NOT NULL,                  -- how many followed, and were not told
+    text TEXT NOT NULL
+) WITHOUT ROWID;
 
 -- save_records: a record's newest change; what was seen since starts anew
 INSERT INTO record (key, entity, rev, seq, body) VALUES {rows}
@@ -193,6 +208,37 @@ SELECT key, at_ms FROM timetable WHERE at_ms <= ? ORDER BY at_ms, key LIMIT ?;
 
 -- next_instant
 SELECT min(at_ms) FROM timetable;
+
+-- save_takeup
+INSERT INTO takeup (destination, record, due_ms) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- takeup_due
+SELECT t.record, r.key, t.late FROM takeup t JOIN record r ON r.id = t.record
+WHERE t.destination = ? AND t.due_ms <= ? ORDER BY t.due_ms LIMIT ?;
+
+-- any_late
+SELECT 1 FROM takeup WHERE destination = ? AND late = 1 LIMIT 1;
+
+-- forget_takeup
+DELETE FROM takeup WHERE (destination, record) IN (VALUES {rows});
+
+-- move_takeup
+WITH moved (destination, record, due_ms, late) AS (VALUES {rows})
+UPDATE takeup SET due_ms = moved.due_ms, late = moved.late FROM moved
+WHERE takeup.destination = moved.destination AND takeup.record = moved.record;
+
+-- hourly
+SELECT cause, kind, system, begun_ms, more, text FROM hourly WHERE cause = ?;
+
+-- save_hourly
+INSERT INTO hourly (cause, kind, system, begun_ms, more, text) VALUES {rows}
+ON CONFLICT DO UPDATE SET begun_ms = excluded.begun_ms, more = excluded.more, text = excluded.text;
+
+-- hourly_ended
+SELECT cause, kind, system, begun_ms, more, text FROM hourly WHERE begun_ms <= ? ORDER BY begun_ms, cause LIMIT ?;
+
+-- forget_hourly: unless one more has come meanwhile
+DELETE FROM hourly WHERE (cause, more) IN (VALUES {rows});
 
 -- put: records on a work list without a change of them. One that is there already is brought up to date anyway.
 WITH wanted (destination, key, put, since_ms) AS (VALUES {rows})

@@ -63,6 +63,7 @@ COVERED = {
     "router/timekeeper.py": "router/test_two_way.py",
     "router/core/accepted.py": "router/core/test_fields.py",
     "router/core/spelling.py": "router/config/test_compiled_rules.py",
+    "router/watch.py": "router/test_takeup.py",
     "router/referring.py": "router/test_joining.py",
     "router/services/records.py": "live/test_two_records_are_one.py",
     "console/cli/records.py": "live/test_two_records_are_one.py",

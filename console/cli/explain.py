@@ -90,6 +90,9 @@ def _systems(answer: Mapping[str, Any]) -> Table:
         holds = f"rev {each['holds_rev']}" if each.get("is_there") else "-"
         if each.get("differs"):
             holds += f", other: {', '.join(each['differs'])}"
+        for field, given_ms in sorted(each.get("not_taken_up", {}).items()):
+            late = given_ms + each["takes_up_within_s"] * 1000 < answer["at_ms"] and each["takes_up_within_s"]
+            holds += f", {field} not taken up since {when(given_ms, zone)}{' (late)' if late else ''}"
         waits = each.get("waits")
         table.add_row(
             name,

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from bus.messages import EXISTENCE, Fields, Record, Seen, Value
 from router.core.authority import NO_SPANS, Spans
+from router.core.rules import EntityRule
 
 PENDING_MAX: Final = 8
 
@@ -81,6 +82,23 @@ def known(record: Record, system: str, given: Given, name: str) -> Value | _Unkn
     if seen is None or name not in seen.names:
         return UNKNOWN
     return seen.said.get(name, record.values.get(name))
+
+
+def not_taken_up(record: Record, system: str, given: Given, rules: EntityRule) -> dict[str, int]:
+    """The fields of which a system says something else than it was given, and since when (when it was given
+    the first that it has not taken up). Of a field that it never speaks of nobody can tell.
+    """
+    seen, normal = record.seen.get(system), rules.normal.get(system, {})
+    found: dict[str, int] = {}
+    for name in given:
+        entries = pending(given, seen, name)
+        if seen is None or name not in seen.names or not entries:
+            continue
+        says, last = seen.said.get(name, record.values.get(name)), entries[-1][1]
+        same = says == last or (name in normal and last is not None and normal[name](last) == says)
+        if not same:
+            found[name] = entries[0][0]
+    return found
 
 
 def handed(given: Given, seen: Seen | None, values: Fields, at_ms: int) -> dict[str, list[tuple[int, Value]]]:

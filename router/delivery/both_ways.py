@@ -9,6 +9,7 @@ from bus.codec import encode_given
 from bus.messages import EXISTENCE, Outcome, Record, Value
 from router.core.held import NOTHING_GIVEN, UNKNOWN, Given, handed, known
 from router.core.mapping import id_of
+from router.database import Write
 from router.delivery.settled import Claim, Settled
 from router.store import Store
 
@@ -18,7 +19,8 @@ Names = Mapping[str, tuple[str, ...]]
 
 class BothWays:
     """One destination's view of records of which it tells us too: `names` has those entities only.
-    `tokens_of`: by what a record is recognised.
+    `tokens_of`: by what a record is recognised. `lags_s`: by entity within what time it takes up what it is
+    given, if that is not at once.
     """
 
     def __init__(
@@ -28,11 +30,13 @@ class BothWays:
         leaves: frozenset[str],
         store: Store,
         tokens_of: Callable[[Record], Iterable[str]],
+        lags_s: Mapping[str, float],
     ) -> None:
         self._system = system
         self._tokens_of = tokens_of
         self.names = names
         self._leaves = leaves
+        self._lags_s = lags_s
         self._store = store
 
     def given(self, claims: Iterable[Claim]) -> dict[str, Given]:
@@ -109,14 +113,15 @@ class BothWays:
             for claim in claims
         ]
 
-    def rows(
-        self, done: Sequence[Settled], given: Mapping[str, Given], now_ms: int
-    ) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-        """For `save_given` and `save_links`, of deliveries that have ended."""
+    def writes(self, done: Sequence[Settled], given: Mapping[str, Given], now_ms: int) -> list[Write]:
+        """What deliveries that have ended gave the system, the ids that it speaks by, and when to look
+        whether it has taken that up.
+        """
         gave: list[tuple[object, ...]] = []
         links: list[tuple[object, ...]] = []
+        takeup: list[tuple[object, ...]] = []
         if not self.names:
-            return gave, links
+            return []
         for each in done:
             names = self.names.get(each.record.entity)
             if names is None or each.outcome not in (Outcome.DELIVERED, Outcome.UNCHANGED) or not each.hash:
@@ -126,7 +131,10 @@ class BothWays:
             seen = record.seen.get(self._system)
             pending = handed(given.get(claim.key, NOTHING_GIVEN), seen, values, now_ms)
             gave.append((self._system, claim.record, encode_given(pending)))
+            if lag_s := self._lags_s.get(record.entity):
+                takeup.append((self._system, claim.record, now_ms + int(lag_s * 1000)))
             if not claim.held.hash or (each.local_id and each.local_id != claim.held.local_id):
                 local_id = each.local_id or id_of(record.key)
                 links.append((self._system, record.entity, local_id, record.key))
-        return gave, links
+        rows = {"save_given": gave, "save_links": links, "save_takeup": takeup}
+        return [self._store.write(query, each) for query, each in rows.items()]

@@ -258,7 +258,6 @@ class Worker:
         now_ms = self._now_ms()
         done = [each for each in settled if not each.is_open]
         later = [each for each in settled if each.is_open]
-        gave, links = self._both_ways.rows(done, given, now_ms)
         telling = self._telling
         messages = audit_messages(
             [audited for each in done for audited in telling.audited(each, self._owner(each.record), now_ms)]
@@ -272,8 +271,7 @@ class Worker:
                 self._store.write(
                     "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
                 ),
-                self._store.write("save_given", gave),
-                self._store.write("save_links", links),
+                *self._both_ways.writes(done, given, now_ms),
                 self._postponed(later, now_ms),
                 *letters.writes,
             ]

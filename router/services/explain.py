@@ -10,7 +10,7 @@ from bus.errors import BusError, Garbage
 from bus.messages import EXISTENCE, Record
 from bus.services import Command
 from router.core.authority import Spans, owners_at
-from router.core.held import UNKNOWN, known, pending
+from router.core.held import UNKNOWN, known, not_taken_up
 from router.core.joining import HUB
 from router.core.rules import EntityRule
 from router.pipeline import Pipeline
@@ -109,6 +109,7 @@ def _explained(pipeline: Pipeline, record: Record, at_ms: int, *, now: bool) -> 
         for name in conflict.fields:
             last[name] = {"id": id_, "at_ms": conflict_ms, "state": state, "winner": conflict.winner}
     return {
+        "at_ms": at_ms,
         "key": record.key,
         "entity": record.entity,
         "rev": record.rev,
@@ -174,11 +175,12 @@ def _held(pipeline: Pipeline, record: Record, system: str) -> dict[str, Any]:
         since_ms, attempt, not_before_ms, reason = work[0]
         entry["waits"] = {"since_ms": since_ms, "attempt": attempt, "due_ms": not_before_ms, "reason": reason}
     given = pipeline.store.given(system, [record.key]).get(record.key, {})
-    seen = record.seen.get(system)
     entry["differs"] = sorted(
         name
         for name in given
         if (has := known(record, system, given, name)) is not UNKNOWN and has != record.values.get(name)
     )
-    entry["not_taken_up"] = sorted(name for name in given if seen is not None and pending(given, seen, name))
+    rules = pipeline.district.entities[record.entity]
+    entry["not_taken_up"] = not_taken_up(record, system, given, rules)
+    entry["takes_up_within_s"] = rules.lags_s.get(system, 0)
     return entry

@@ -31,7 +31,7 @@ def held(key: str, owner: str, *records: Record) -> tuple[str, str]:
     """What the claim of a record still takes as there: (hash, id)."""
     index = Index(owner, *records)
     claim = Claim(1, 1, key, 2, 0, 0, Held(1, Version(1, 1), "hash", "acc"))
-    both = BothWays("idp", {"x": ("name",)}, frozenset(), index)  # type: ignore[arg-type]
+    both = BothWays("idp", {"x": ("name",)}, frozenset(), index, lambda each: (), {})  # type: ignore[arg-type]
     (found,) = both.mine([claim], {each.key: each for each in records})
     return found.held.hash, found.held.local_id
 
