@@ -50,7 +50,11 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     FILTERED = "filtered"
     FAILED = "failed"
-    DISCARDED = "discarded"
+    DISCARDED = "discarded"  # of a hold too, as are held and superseded
+    # of a hold
+    APPROVED = "approved"
+    EXPIRED = "expired"
+    # of a delivery, open
     READY = "ready"
     WAITING = "waiting"
     RETRYING = "retrying"

@@ -18,6 +18,7 @@ KINDS: Final = {
     "source-unreachable": Severity.WARNING,
     "token-refused": Severity.CRITICAL,
     "held-removals": Severity.CRITICAL,
+    "held-plan": Severity.WARNING,
     "conflict": Severity.WARNING,
     "bouncing": Severity.WARNING,
     "restores-stopped": Severity.WARNING,

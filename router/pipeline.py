@@ -34,9 +34,14 @@ from router.hourly import HourlyEnds
 from router.intake import Intake
 from router.outbox import Outbox
 from router.records import Links, Records
+from router.sources.dependencies import Dependencies
 from router.sources.heard import QUERIES as HEARD_QUERIES
 from router.sources.heard import Heard
+from router.sources.holds import Holds
+from router.sources.judging import Judging
 from router.sources.listening import ListenerRunner
+from router.sources.planning import Planning
+from router.sources.publishing import Publishing
 from router.sources.runner import SourceRunner, Waiting
 from router.sources.said import Reader, Told
 from router.sources.shelf import QUERIES as SHELF_QUERIES
@@ -277,23 +282,55 @@ async def _source(shared: _Shared, system: SystemRule, rule: SourceRule) -> Sour
 async def _reader(
     shared: _Shared, system: str, rule: SourceRule, source: Source, waiting: Waiting
 ) -> SourceRunner:
-    world, entities = shared.world, shared.district.entities
+    world = shared.world
+    shelf = Shelf(await _source_file(shared, system, SHELF_QUERIES["schema"]))
     return SourceRunner(
         system=system,
         source=source,
         waiting=waiting,
-        mapped=[
-            Mapped.of(each, entities[name], compile_source(each, entities[name], shared.zone))
-            for name, each in rule.entities.items()
-        ],
-        shelf=Shelf(await _source_file(shared, system, SHELF_QUERIES["schema"])),
+        shelf=shelf,
+        planning=planning_of(shared.district, world, shared.store, system, rule, shelf),
+        holds=Holds(
+            system=system,
+            shelf=shelf,
+            dependencies=Dependencies(system, shelf, shared.store, shared.district),
+            outbox=shared.outbox,
+            bus=world.bus,
+            approval_s=shared.district.guards.approval_s,
+            tokens=shared.tokens,
+            now_ms=world.now_ms,
+        ),
+        publishing=Publishing(system, shelf, world.bus, shared.tokens),
         bus=world.bus,
         outbox=shared.outbox,
-        district=shared.district,
-        tokens=shared.tokens,
         now_ms=world.now_ms,
         sleep=world.sleep,
         trouble=world.trouble,
+    )
+
+
+def planning_of(
+    district: District, world: World, store: Store, system: str, rule: SourceRule, shelf: Shelf
+) -> Planning:
+    """How a source's readings become plans on a shelf: its own, or a copy of it."""
+    zone, entities = ZoneInfo(district.timezone), district.entities
+    return Planning(
+        system=system,
+        shelf=shelf,
+        mapped=[
+            Mapped.of(each, entities[name], compile_source(each, entities[name], zone))
+            for name, each in rule.entities.items()
+        ],
+        judging=Judging(
+            system=system,
+            shelf=shelf,
+            store=store,
+            bus=world.bus,
+            dependencies=Dependencies(system, shelf, store, district),
+            guards=district.guards,
+            key=district.key,
+        ),
+        district=district,
     )
 
 

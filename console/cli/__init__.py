@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "conflicts": Command("console.cli.conflicts:conflicts", "Two systems changed the same: see, and pick."),
     "unmatched": Command("console.cli.unmatched:unmatched", "What matches no record, or several: link it."),
     "records": Command("console.cli.records:records", "Two records are one; and take them apart again."),
+    "holds": Command("console.cli.holds:holds", "What guards have stopped: approve or discard it."),
     "rebuild": Command("router.commands.rebuild:rebuild", "Make the router's index again from the streams."),
     "subject": Command("router.commands.subject:subject", "Print the subject of a record."),
     "decode": Command("console.cli.decode:decode", "Translate messages from stdin for a person to read."),

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from console.client import Client
 
-ENDED: Final = frozenset({"accepted", "unchanged", "refused"})
+ENDED: Final = frozenset({"accepted", "unchanged", "refused", "held"})
 
 
 class Flow(NamedTuple):

@@ -115,7 +115,7 @@ def _source(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         last = time(read["ended_ms"] or read["started_ms"])
         grade, state = _READS.get(read["outcome"], (Grade.OK, ""))
         state = f"{read['name']}: {state or read['outcome']}"
-        if read["outcome"] in ("refused", "waiting") and read["remarks"]:
+        if read["outcome"] in ("refused", "waiting", "held") and read["remarks"]:
             state += f": {read['remarks'][0]}"
     if heard := said.get("heard"):
         state = f"listens, {counted(said['published'], 'event')} since the start"
@@ -127,6 +127,8 @@ def _source(name: str, said: Answer, time: Callable[[int], str]) -> Line:
 
 _READS: Final = {
     "refused": (Grade.FAILS, "refused whole, nothing was taken"),
+    "held": (Grade.FAILS, "held in part: yellowbus holds list"),
+    "superseded": (Grade.OK, "a newer read has taken up what was held of it"),
     "waiting": (Grade.WAITS, "waits"),
     "reading": (Grade.WAITS, "is being read"),
     "publishing": (Grade.WAITS, "is being published"),

@@ -13,10 +13,11 @@ from router.config.district_key import BYTES_MIN, GENERATED, generated_key
 from router.config.documents import DistrictFile
 from router.config.entities import compile_entities, entity_names
 from router.config.folder import DISTRICT, Folder, Written
+from router.config.guards import compile_guards, wrong_guards
 from router.config.positions import Problem
 from router.config.systems import compile_systems, system_names
 from router.config.validation import did_you_mean
-from router.core.rules import District, EntityRule, Guards, SystemRule
+from router.core.rules import District, EntityRule, SystemRule
 
 
 def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[District | None, list[Problem]]:
@@ -26,9 +27,10 @@ def compile_folder(folder: Folder, state: Path, *, make_key: bool) -> tuple[Dist
     systems, wrong_systems = compile_systems(folder, entities, names)
     district = folder.district
     wrong_zone = _wrong_zone(district, district.says) if district.says else []
+    wrong_guard = list(wrong_guards(district.document, district.says.guards)) if district.says else []
     # One thing is said of a place: what a file says there is no news once it is known not to be sound.
     told = {problem[:3] for problem in folder.problems}
-    found = [*wrong_entities, *wrong_systems, *wrong_zone, *_nothing(folder)]
+    found = [*wrong_entities, *wrong_systems, *wrong_zone, *wrong_guard, *_nothing(folder)]
     problems = folder.problems + [problem for problem in found if problem[:3] not in told]
     if problems or not district.says:
         return None, sorted(set(problems))
@@ -94,7 +96,7 @@ def _district(
         nats_url=says.nats.url,
         nats_credentials=says.nats.credentials,
         replicas=says.nats.replicas,
-        guards=Guards(dangling_max=says.guards.dangling_max, shrink_max=says.guards.shrink_max),
+        guards=compile_guards(says.guards, ZoneInfo(says.timezone)),
         entities=entities,
         systems=systems,
         digest=_digest(folder, key),

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from bus.durations import SECONDS, Duration
 
-_LATER: Final = "alerts blackout digest expect retention"
+_LATER: Final = "alerts digest expect retention"
 LATER: Final = frozenset(_LATER.split())
 """Keys of later versions: an error that says so, rather than a rule that silently does nothing."""
 
@@ -68,13 +68,55 @@ class Nats(Strict):
     replicas: int = Field(default=1, ge=1, le=5)
 
 
-class GuardLimits(Strict):
-    """A read beyond one of these is not complete: nothing of it is taken."""
+class LimitEntry(Strict):
+    """Beyond both of these it is held."""
+
+    share: Share = Field(description="Of the records that there are, as in 5%")
+    records: int = Field(ge=0, description="So many always flow")
+
+
+class DistrictLimits(Strict):
+    """Of an entity in the whole district, beside what is held of single schools."""
+
+    creates: LimitEntry = LimitEntry(share=0.20, records=200)
+    updates: LimitEntry = LimitEntry(share=0.40, records=1_000)
+    removes: LimitEntry = LimitEntry(share=0.03, records=50)
+
+
+class Blackout(Strict):
+    """A time in which every plan is held: the turn of the school year, say."""
+
+    from_: str = Field(alias="from", description="From this date on (local midnight)")
+    until: str = Field(description="Before this date (local midnight)")
+
+
+class GuardsEntry(Strict):
+    """What is not complete is refused whole (the first two); what changes a lot is held, school by school."""
 
     dangling_max: Share = Field(default=0.01, description="References that name nothing, as a share of all")
     shrink_max: Share = Field(
         default=0.20, description="How much smaller than the last good read a file may be"
     )
+    first_read: Literal["hold", "flow"] = Field(
+        default="hold", description="What becomes of the first read of a source"
+    )
+    creates: LimitEntry = Field(
+        default=LimitEntry(share=0.30, records=50), description="Of an entity at a school"
+    )
+    updates: LimitEntry = Field(
+        default=LimitEntry(share=0.50, records=200), description="Of an entity at a school"
+    )
+    removes: LimitEntry = Field(
+        default=LimitEntry(share=0.05, records=20), description="Of an entity at a school"
+    )
+    district: DistrictLimits = DistrictLimits()
+    population_min: int = Field(
+        default=50, ge=0, description="Of fewer records than this only the number of a limit counts"
+    )
+    approval: Duration = Field(
+        default=86_400.0, gt=0, description="How long a hold may be approved, as in 24h"
+    )
+    blackouts: tuple[Blackout, ...] = Field(default=(), description="When nothing flows by itself")
 
 
 class DistrictFile(Strict):
@@ -87,7 +129,7 @@ class DistrictFile(Strict):
         description="Secret of subjects and hashes: ${file:NAME}, or generated on first start",
     )
     nats: Nats = Nats()
-    guards: GuardLimits = GuardLimits()
+    guards: GuardsEntry = GuardsEntry()
 
 
 # -- one file for each system

@@ -189,7 +189,7 @@ class Guards:
     district_updates: Limit = Limit(share=0.40, records=1_000)
     district_removes: Limit = Limit(share=0.03, records=50)
     population_min: int = 50
-    first_read: str = "flow"
+    first_read: str = "hold"
     approval_s: float = 86_400.0
     blackouts: tuple[tuple[int, int], ...] = ()
 

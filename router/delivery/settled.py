@@ -50,6 +50,14 @@ def claims_in(found: str) -> list[Claim]:
     ]
 
 
+class HeldWork(NamedTuple):
+    """One record that a limit of the destination holds: what would happen to it, since when it waits, why."""
+
+    op: Op
+    since_ms: int
+    reason: str
+
+
 class Settled(NamedTuple):
     """How one claim ended: what commits, what is told."""
 
@@ -67,6 +75,11 @@ class Settled(NamedTuple):
     def is_open(self) -> bool:
         """It stays on the work list."""
         return self.outcome in OPEN
+
+    @property
+    def held_work(self) -> HeldWork:
+        """Of one that is held."""
+        return HeldWork(self.op, self.claim.since_ms, self.reason)
 
     @property
     def is_news(self) -> bool:

@@ -22,7 +22,7 @@ from router.database import Write
 from router.delivery.both_ways import BothWays
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
-from router.delivery.settled import OPEN, Claim, Settled, Telling, claims_in
+from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in
 from router.outbox import Outbox, audit_messages
 from router.records import Records
 from router.steps import to_end
@@ -100,7 +100,7 @@ class Worker:
         )
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
-        self._held: dict[str, str] = {}
+        self.held_work: dict[str, HeldWork] = {}
         self._seldom = Seldom()
         self._outage_told = False
         self._in_time_max = CLAIM_GATHERED_MAX
@@ -292,10 +292,12 @@ class Worker:
     def _alerts(self, settled: Sequence[Settled], now_ms: int) -> list[Message]:
         """What a person has to look at: dead letters, and removals that a guard at the destination holds."""
         failed = sum(each.outcome is Outcome.FAILED for each in settled)
-        if self._held:
+        if self.held_work:
             for each in settled:
-                self._held.pop(each.claim.key, None)
-        self._held.update({each.claim.key: each.reason for each in settled if each.outcome is Outcome.HELD})
+                self.held_work.pop(each.claim.key, None)
+        self.held_work.update(
+            {each.claim.key: each.held_work for each in settled if each.outcome is Outcome.HELD}
+        )
         told = []
         if failed and self._seldom.due("dead-letters", now_ms):
             text = (
@@ -303,15 +305,15 @@ class Worker:
                 " See: nats stream view DEAD"
             )
             told.append(alert_message("dead-letters", self.system, str(now_ms), now_ms, text))
-        if self._held and self._seldom.due("held-removals", now_ms):
-            text = f"{self.system}: {len(self._held)} removals {self.held}"
+        if self.held_work and self._seldom.due("held-removals", now_ms):
+            text = f"{self.system}: {len(self.held_work)} removals {self.held}"
             told.append(alert_message("held-removals", self.system, str(now_ms), now_ms, text))
         return told
 
     @property
     def held(self) -> str:
         """Why a guard at the destination holds removals, or ''."""
-        return next(iter(self._held.values()), "")
+        return next((each.reason for each in self.held_work.values()), "")
 
     def _postponed(self, later: Sequence[Settled], now_ms: int) -> Write:
         rows = []

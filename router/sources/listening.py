@@ -16,8 +16,9 @@ from bus.messages import AuditRecord, Event, Op, Outcome, Step
 from bus.port import Bus, Message
 from router.outbox import Outbox, audit_messages
 from router.sources.heard import Heard
+from router.sources.publishing import traceparent
 from router.sources.reach import Reach
-from router.sources.runner import RETRY_S, traceparent
+from router.sources.runner import RETRY_S
 from router.sources.said import News, Reader
 from router.sources.shelf import Read
 from router.sources.staging import EVENT_BYTES_MAX

@@ -1,43 +1,36 @@
-"""One source's life: wait for a reading, stage it, guard it, publish it, put it away.
+"""One source's life: wait for a reading, plan it, hold what a person has to see, publish the rest.
 
 A row advances on the shelf only when its event has its PubAck. A reading that is refused changes nothing.
 """
 
-import hashlib
-from collections.abc import Callable, Container, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from bus import subjects
 from bus.adapter import Reading, Sleep, Source
-from bus.codec import encode_event
-from bus.errors import Refused, StreamFull, Unavailable
-from bus.messages import AuditRecord, Event, Op, Outcome, Step
+from bus.errors import BusError, Refused, StreamFull, Unavailable
+from bus.messages import AuditRecord, Outcome, Step
 from bus.port import Bus, Message
 from router.alerts import alert_message
-from router.core.guard import dangling, shrunk
-from router.core.rules import District
+from router.core.holds import Hold, Selection
 from router.outbox import Outbox, audit_messages
+from router.sources.holds import Holds
+from router.sources.judging import Judged
+from router.sources.planning import Planning
+from router.sources.publishing import Publishing
 from router.sources.reach import Reach
 from router.sources.shelf import Read, Shelf
-from router.sources.staging import NOTHING, Mapped, Staging
+from router.sources.staging import NOTHING, REMARKS_MAX
 from router.steps import to_end
 
-BATCH: Final = 2_000
-"""Events at once: ids are random, and a large commit touches each page of the shelf fewer times."""
-TAIL_MESSAGES: Final = 5 * BATCH
-"""How far back a batch may begin that other systems' events were stored among."""
 RETRY_S: Final = 5.0
 ASKED_MAX_S: Final = 3_600.0
-GOOD: Final = ("accepted", "unchanged")
-
-Row = tuple[Any, ...]
-
-
-def traceparent(event_id: str) -> str:
-    """A W3C traceparent that follows from the event's id, so that a second try has the same."""
-    digest = hashlib.blake2b(event_id.encode(), digest_size=24).hexdigest()
-    return f"00-{digest[:32]}-{digest[32:]}-01"
+BUSY_S: Final = 3.0
+"""How long a person's decision waits for its turn: what asks gives up after five."""
+GOOD: Final = ("accepted", "unchanged", "held", "superseded")
 
 
 def _rest_s(error: Unavailable | StreamFull) -> float:
@@ -65,29 +58,37 @@ class SourceRunner:
         system: str,
         source: Source,
         waiting: Waiting,
-        mapped: Sequence[Mapped],
         shelf: Shelf,
+        planning: Planning,
+        holds: Holds,
+        publishing: Publishing,
         bus: Bus,
         outbox: Outbox,
-        district: District,
-        tokens: subjects.Tokens,
         now_ms: Callable[[], int],
         sleep: Sleep,
         trouble: Callable[[str], None],
     ) -> None:
         self.system = system
         self.shelf = shelf
+        self.holds = holds
         self._source = source
-        self._mapped = mapped
+        self._planning = planning
+        self._publishing = publishing
         self._bus = bus
         self._outbox = outbox
-        self._district = district
-        self._tokens = tokens
         self._now_ms = now_ms
         self._sleep = sleep
+        self._trouble = trouble
         self._waiting = waiting
         self._reach = Reach(system, outbox, now_ms, trouble)
-        self.published = 0
+        self._turn = asyncio.Lock()  # a reading, what was approved, a decision: one after the other
+        self._busy_with = ""
+        self._decided = asyncio.Event()
+
+    @property
+    def published(self) -> int:
+        """How many events it has published since the start."""
+        return self._publishing.published
 
     @property
     def unreachable(self) -> str:
@@ -114,18 +115,27 @@ class SourceRunner:
 
     async def run(self) -> None:
         """Take one reading after the other, for ever. A system that does not answer is asked again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_after_holds())
+            await self._read()
+
+    async def _read(self) -> None:
         while True:
             try:
-                await self._finish()
+                async with self._turn:
+                    await self._finish()
                 async for reading in self._source.read():
                     self._reach.well()
                     self._waiting.pop(reading.name, None)
-                    await to_end(self._take(reading))
+                    async with self._turn:
+                        self._busy_with = f"{reading.name} is being read"
+                        await to_end(self._take(reading))
             except (Unavailable, StreamFull) as error:
                 await self._reach.lost(error, kept="What was read so far is kept; it is tried again.")
                 await self._sleep(_rest_s(error))
 
     async def _take(self, reading: Reading) -> None:
+        await self._release()  # approved is approved: what comes now is compared with it
         read = await self._begin(reading)
         if read.outcome in GOOD:  # a crash came between the end of it and putting it away
             await reading.accept()
@@ -134,14 +144,87 @@ class SourceRunner:
             await reading.open()
             read = replace(read, full=reading.full)
             await self.shelf.save(read)
-            read = await self._stage(reading, read)
+            read, judged = await self._planning.plan(reading, read, self._now_ms())
         except Refused as refused:
             await self._refuse(reading, read, refused)
             return
-        await self.shelf.save(read)
-        await self._publish(read)
+        read = await self._hold(read, judged)
+        await self._publishing.plan(read)
         await self._end(read)
         await reading.accept()
+
+    async def _hold(self, read: Read, judged: Judged) -> Read:
+        """From here on it is taken: what is held waits, the rest is published."""
+        hold, writes = self.holds.hold(read, judged)
+        if hold:
+            said = [f"{hold.records:,} records are held: {hold.id}", *map(str, hold.cells)]
+            read = replace(read, remarks=(*said, *read.remarks)[:REMARKS_MAX])
+        await self.shelf.save(read, *writes)
+        await self.holds.tell()
+        self._decided.set()  # its time begins
+        return read
+
+    # What people decide
+
+    async def approve(self, id_: str, typed: str, selection: Selection, who: str, why: str) -> Hold:
+        """Let go what is meant; it is published at once. Raises BusError."""
+        async with self._its_turn():
+            hold = await to_end(self.holds.approve(id_, typed, selection, who, why))
+        self._decided.set()
+        return hold
+
+    async def discard(self, id_: str, selection: Selection, who: str, why: str) -> Hold:
+        """Drop what is meant. Raises BusError."""
+        async with self._its_turn():
+            hold = await to_end(self.holds.discard(id_, selection, who, why))
+        self._decided.set()
+        return hold
+
+    @contextlib.asynccontextmanager
+    async def _its_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(BUSY_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise BusError(
+                f"{self.system}: {self._busy_with}, so nothing was done. Look again in a moment:"
+                " yellowbus holds list"
+            ) from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _look_after_holds(self) -> None:
+        """Publish what is approved as soon as it is, and see when an approval comes too late."""
+        after_a_crash = True
+        while True:
+            self._decided.clear()
+            try:
+                async with self._turn:
+                    self._busy_with = "what was approved before is being published"
+                    await to_end(self._release(after_a_crash=after_a_crash))
+                after_a_crash = False
+            except (Unavailable, StreamFull) as error:
+                self._trouble(str(error))
+                await self._sleep(RETRY_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.holds.left_s()):
+                    await self._decided.wait()
+
+    async def _release(self, *, after_a_crash: bool = False) -> None:
+        """Publish what waited and is approved; tell what became of holds."""
+        await self.holds.expire()
+        await self.holds.tell()
+        if not (hold := self.holds.newest()):
+            return
+        read = self.shelf.read_of(hold.read)
+        if self.shelf.read("next_approved", 1):
+            there = await self._publishing.there() if after_a_crash else ()
+            await self._publishing.approved(read, there)
+        if read.outcome == Outcome.HELD.value and not self.shelf.read("any_waiting"):
+            await self.shelf.commit([self.shelf.write("decided_read", [(hold.read,)])])
 
     async def _begin(self, reading: Reading) -> Read:
         """A new read, or the same one again if the last was cut off in the middle of it."""
@@ -164,114 +247,20 @@ class SourceRunner:
         await self.shelf.save(read)
         return read
 
-    def _follow(self, read: Read) -> None:
-        """See that a reading comes after what was taken, and right after it. Raises Refused."""
-        for name, observed_at_ms in self.shelf.read("last_good"):
-            if read.observed_at_ms < observed_at_ms:
-                text = f"{read.name}: it is older than the last good read, {name} (expected a newer export)"
-                raise Refused([text], code="older")
-        if read.full:
-            return
-        for (name,) in self.shelf.read("gap", read.number, read.observed_at_ms, read.sha256, read.name):
-            text = f"{read.name}: it holds changes only, and those of {name} before it were not taken"
-            raise Refused([f"{text} (expected all records): send a bulk export"], code="gap")
-
-    async def _stage(self, reading: Reading, read: Read) -> Read:
-        """Stage and guard. Raises Refused; then nothing of the reading is taken."""
-        self._follow(read)
-        staging = Staging(
-            system=self.system,
-            shelf=self.shelf,
-            district=self._district,
-            reading=reading,
-            number=read.number,
-        )
-        staged = await staging.run(self._mapped)
-        guards = self._district.guards
-        reasons = dangling(staged.rows, staged.dangling, guards)
-        before = self.shelf.counts("counts_held")
-        if reading.full:
-            tables = {each.rule.entity for each in self._mapped if each.rule.table in reading.tables}
-            before = {name: count for name, count in before.items() if name[0] in tables}
-            reasons += shrunk(before, self.shelf.counts("counts_staged"), guards)
-        if reasons:
-            raise Refused(reasons + staged.remarks, code="looks-truncated")
-        if not reading.full:
-            gone = self.shelf.counts("counts_gone")
-            left = {name: count - gone.get(name, 0) for name, count in before.items()}
-            if reasons := [f"with its removals {reason}" for reason in shrunk(before, left, guards)]:
-                raise Refused(reasons + staged.remarks, code="too-many-removals")
-        planned = dict(self.shelf.read("plan_counts"))
-        return read.ended(
-            "publishing",
-            0,
-            rows=sum(staged.rows.values()),
-            creates=planned.get(Op.CREATE.value, 0),
-            updates=planned.get(Op.UPDATE.value, 0),
-            deletes=planned.get(Op.DELETE.value, 0),
-            set_aside=staged.set_aside,
-            remarks=tuple([*reading.warnings, *staged.remarks]),
-        )
-
     async def _finish(self) -> None:
         """Publish what is left of a plan that a crash has cut off."""
         last = next(iter(self.shelf.reads(1)), None)
         if last and last.outcome == "publishing":
-            await self._publish(last, await self._published())
+            await self._publishing.plan(last, await self._publishing.there())
             await self._end(last)
-
-    async def _published(self) -> set[str]:
-        """Ids of this system's newest events: a crash may have come between the PubAck of a batch and its
-        advance, and the server itself knows ids for half an hour only.
-        """
-        subject = subjects.event(self.system, "*", "*")
-        found: set[str] = set()
-        if newest := await self._bus.last(subjects.EVENTS, subject):
-            first = max(newest.seq - TAIL_MESSAGES, 1)
-            tail = self._bus.read(subjects.EVENTS, first_seq=first, subject=subject, last_seq=newest.seq)
-            async for batch in tail:
-                found.update(stored.id for stored in batch)
-        return found
-
-    async def _publish(self, read: Read, there: Container[str] = frozenset()) -> None:
-        """Publish the plan, but for what is on the bus already."""
-        while rows := self.shelf.read("next_plan", BATCH):
-            messages = [self._message(row, read) for row in rows]
-            if messages := [message for message in messages if message.id not in there]:
-                await self._bus.publish(subjects.EVENTS, messages)
-            kept = [(row[1], row[2], row[4], row[5]) for row in rows if row[3] != Op.DELETE.value]
-            gone = [(row[1], row[2]) for row in rows if row[3] == Op.DELETE.value]
-            await self.shelf.commit(
-                [
-                    self.shelf.write("advance", kept),
-                    self.shelf.write("retreat", gone),
-                    self.shelf.write("published", [(rows[-1][0],)]),
-                ]
-            )
-            self.published += len(rows)
-
-    def _message(self, row: Row, read: Read) -> Message:
-        _, entity, local_id, op, _, _, id_, body = row
-        if op == Op.DELETE.value:
-            id_ = f"{self.system}.{self._tokens(f'{entity}/{local_id}')}.{read.number}.delete"
-            event = Event(
-                id_,
-                self.system,
-                entity,
-                Op.DELETE,
-                local_id,
-                {},
-                False,
-                read.observed_at_ms,
-                read=str(read.number),
-            )
-            body = encode_event(event)
-        return Message(subjects.event(self.system, entity, op), body, id_, None, traceparent(id_))
 
     async def _end(self, read: Read) -> None:
         now_ms = self._now_ms()
         news = read.creates + read.updates + read.deletes
-        done = read.ended("accepted" if news else "unchanged", now_ms)
+        outcome = Outcome.ACCEPTED if news else Outcome.UNCHANGED
+        if self.shelf.read("any_waiting"):
+            outcome = Outcome.HELD
+        done = read.ended(outcome.value, now_ms)
         alerts = []
         if read.set_aside:
             text = (
@@ -279,7 +268,7 @@ class SourceRunner:
                 f" See: yellowbus reads {self.system}"
             )
             alerts.append(alert_message("quarantined-rows", self.system, f"{read.number}", now_ms, text))
-        await self._tell(self._audited(done, Outcome.ACCEPTED if news else Outcome.UNCHANGED), alerts)
+        await self._tell(self._audited(done, outcome), alerts)
         await self.shelf.save(
             done, *[self.shelf.write(f"forget_{what}", NOTHING) for what in ("staged", "loose")]
         )

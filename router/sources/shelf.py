@@ -16,8 +16,9 @@ QUERIES: Final = named_queries(Path(__file__).with_name("shelf.sql"))
 class Read:
     """One look at a source, as `yellowbus reads` shows it. Times in milliseconds UTC; `ended_ms` 0: not yet.
 
-    `outcome`: waiting, reading, publishing, accepted, unchanged, refused. `remarks`: the warnings, or why it
-    was refused. `full`: all records, or only what changed; None: it was never opened.
+    `outcome`: waiting, reading, publishing, accepted, unchanged, refused; held (part of it waits for a
+    person), superseded (it was held, and a newer read has taken that up). `remarks`: what is held, the
+    warnings, or why it was refused. `full`: all records, or only what changed; None: it was never opened.
     """
 
     number: int
@@ -97,15 +98,20 @@ class Shelf:
 
     def reads(self, most: int) -> list[Read]:
         """The newest reads, newest first."""
-        names = list(Read.__dataclass_fields__)
-        found = []
-        for row in self.read("reads", most):
-            entries = dict(zip(names, row, strict=True))
-            full = None if entries["full"] is None else bool(entries["full"])
-            remarks = tuple(json.loads(entries["remarks"]))
-            found.append(Read(**{**entries, "full": full, "remarks": remarks}))
-        return found
+        return [_read(row) for row in self.read("reads", most)]
+
+    def read_of(self, number: int) -> Read:
+        """The read of that number."""
+        (row,) = self.read("read_of", number)
+        return _read(row)
 
     def counts(self, query: str) -> dict[tuple[str, str], int]:
         """Rows by (entity, school): `counts_held`, `counts_staged` or `counts_gone`."""
         return {(entity, school): count for entity, school, count in self.read(query)}
+
+
+def _read(row: Sequence[Any]) -> Read:
+    entries = dict(zip(Read.__dataclass_fields__, row, strict=True))
+    full = None if entries["full"] is None else bool(entries["full"])
+    remarks = tuple(json.loads(entries["remarks"]))
+    return Read(**{**entries, "full": full, "remarks": remarks})

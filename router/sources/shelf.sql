@@ -39,6 +39,23 @@ CREATE TABLE IF NOT EXISTS plan (           -- events of a good reading, not yet
     msg_id TEXT NOT NULL,
     body BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS waiting (        -- rows of a plan that a guard holds until a person decides
+    id INTEGER PRIMARY KEY,
+    entity TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    op TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    school TEXT NOT NULL,
+    msg_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    approved INTEGER NOT NULL DEFAULT 0     -- 1: it is on its way to EVENTS
+);
+CREATE TABLE IF NOT EXISTS hold (           -- the newest holds; the rows above are those of the newest
+    id TEXT PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    told INTEGER NOT NULL,                  -- how many of its acts stand on AUDIT
+    body TEXT NOT NULL                      -- JSON
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS read (           -- every read, for `yellowbus reads`
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -47,7 +64,7 @@ CREATE TABLE IF NOT EXISTS read (           -- every read, for `yellowbus reads`
     observed_at_ms INTEGER NOT NULL,
     started_ms INTEGER NOT NULL,
     ended_ms INTEGER NOT NULL DEFAULT 0,
-    outcome TEXT NOT NULL,                  -- waiting, reading, publishing, accepted, unchanged, refused
+    outcome TEXT NOT NULL,                  -- as in Read
     full INTEGER,                           -- 1: all records, 0: changes only, NULL: it was never opened
     rows INTEGER NOT NULL DEFAULT 0,
     creates INTEGER NOT NULL DEFAULT 0,
@@ -70,8 +87,13 @@ SELECT number, name, sha256, size_bytes, observed_at_ms, started_ms, ended_ms, o
        creates, updates, deletes, set_aside, remarks
 FROM read ORDER BY number DESC LIMIT ?;
 
+-- read_of
+SELECT number, name, sha256, size_bytes, observed_at_ms, started_ms, ended_ms, outcome, full, rows,
+       creates, updates, deletes, set_aside, remarks
+FROM read WHERE number = ?;
+
 -- last_good
-SELECT name, observed_at_ms FROM read WHERE outcome IN ('accepted', 'unchanged') ORDER BY number DESC LIMIT 1;
+SELECT name, observed_at_ms FROM read WHERE outcome IN ('accepted', 'unchanged', 'held', 'superseded') ORDER BY number DESC LIMIT 1;
 
 -- gap: changes before those of this reading (number, observed_at_ms, sha256, name) that were not taken, and
 -- that nothing has brought since: neither a full reading nor the same content. Of a reading that could not
@@ -79,7 +101,7 @@ SELECT name, observed_at_ms FROM read WHERE outcome IN ('accepted', 'unchanged')
 SELECT r.name FROM read r
 WHERE r.number < ?1 AND r.outcome IN ('refused', 'reading') AND r.full IS NOT 1
   AND r.observed_at_ms <= ?2 AND r.sha256 <> ?3 AND NOT (r.full IS NULL AND r.name = ?4)
-  AND NOT EXISTS (SELECT 1 FROM read g WHERE g.outcome IN ('accepted', 'unchanged')
+  AND NOT EXISTS (SELECT 1 FROM read g WHERE g.outcome IN ('accepted', 'unchanged', 'held', 'superseded')
                   AND ((g.full = 1 AND g.observed_at_ms >= r.observed_at_ms) OR g.sha256 = r.sha256
                        OR (r.full IS NULL AND g.name = r.name AND g.number > r.number)))
 ORDER BY r.number LIMIT 1;
@@ -131,6 +153,14 @@ WHERE s.sound = 1
 WITH wanted (entity, local_id) AS (VALUES {rows})
 SELECT w.entity, w.local_id FROM wanted w
 JOIN held h ON h.entity = w.entity AND h.local_id = w.local_id;
+
+-- waiting_targets: ... and among what waits to be there: who names it will wait with it
+WITH wanted (entity, local_id) AS (VALUES {rows})
+SELECT w.entity, w.local_id FROM wanted w
+JOIN waiting h ON h.entity = w.entity AND h.local_id = w.local_id AND h.op = 'create';
+
+-- any_waiting
+SELECT 1 FROM waiting LIMIT 1;
 
 -- loose_after: references that named nothing, some hundreds at a time
 SELECT id, entity, local_id, field, target_entities, target_id, required, line FROM loose
@@ -188,3 +218,84 @@ DELETE FROM held WHERE EXISTS
 
 -- published
 DELETE FROM plan WHERE id <= ?;
+
+-- plan_schools: of the removals of a reading of changes, as the last good read has them
+UPDATE plan SET school = coalesce((SELECT h.school FROM held h WHERE h.entity = plan.entity
+    AND h.local_id = plan.local_id), school) WHERE op = 'delete' AND ? < 1;
+
+-- carry: what waits and this reading (full, its entities as JSON) does not speak of, before what it says
+INSERT INTO plan (id, entity, local_id, op, hash, school, msg_id, body)
+SELECT w.id - (SELECT max(id) FROM waiting) - 1, w.entity, w.local_id, w.op, w.hash, w.school, w.msg_id, w.body
+FROM waiting w
+WHERE w.approved = 0 AND (?1 = 0 OR w.entity NOT IN (SELECT value FROM json_each(?2)))
+  AND NOT EXISTS (SELECT 1 FROM staged s WHERE s.entity = w.entity AND s.local_id = w.local_id AND s.sound = 1)
+  AND NOT EXISTS (SELECT 1 FROM plan p WHERE p.entity = w.entity AND p.local_id = w.local_id);
+
+-- unplan_unknown: removals of what was never taken
+DELETE FROM plan WHERE op = 'delete' AND ? < 1 AND NOT EXISTS
+    (SELECT 1 FROM held h WHERE h.entity = plan.entity AND h.local_id = plan.local_id);
+
+-- plan_cells
+SELECT entity, school, op, count(*) FROM plan GROUP BY entity, school, op;
+
+-- plan_after: some hundreds at a time
+SELECT id, entity, local_id, op, school, body FROM plan WHERE id > ? ORDER BY id LIMIT 500;
+
+-- waiting_after: the same of what waits for a decision
+SELECT id, entity, local_id, op, school, body FROM waiting WHERE id > ? AND approved = 0 ORDER BY id LIMIT 500;
+
+-- waiting_cells
+SELECT entity, school, op, count(*) FROM waiting WHERE approved = 0 GROUP BY entity, school, op;
+
+-- waiting_names: of a hold, for people
+SELECT entity, school, op, local_id FROM waiting
+WHERE approved = 0 AND ?1 IN ('', school) AND ?2 IN ('', entity) AND ?3 IN ('', op)
+ORDER BY id LIMIT ?4 OFFSET ?5;
+
+-- supersede_reads: of which something is held that a newer one has taken up
+UPDATE read SET outcome = 'superseded' WHERE outcome = 'held' AND number < ?;
+
+-- decided_read: nothing of it waits any more
+UPDATE read SET outcome = 'accepted' WHERE outcome = 'held' AND number = ?;
+
+-- forget_waiting
+DELETE FROM waiting WHERE 1 OR ?;
+
+-- hold_cell
+INSERT INTO waiting (id, entity, local_id, op, hash, school, msg_id, body)
+SELECT id, entity, local_id, op, hash, school, msg_id, body FROM plan WHERE entity = ? AND school = ? AND op = ?;
+
+-- hold_row
+INSERT INTO waiting (id, entity, local_id, op, hash, school, msg_id, body)
+SELECT id, entity, local_id, op, hash, school, msg_id, body FROM plan WHERE id = ?;
+
+-- unplan_held
+DELETE FROM plan WHERE ? < 1 AND id IN (SELECT id FROM waiting);
+
+-- approve_row
+UPDATE waiting SET approved = 1 WHERE id = ?;
+
+-- discard_row
+DELETE FROM waiting WHERE id = ?;
+
+-- next_approved
+SELECT id, entity, local_id, op, hash, school, msg_id, body FROM waiting WHERE approved = 1 ORDER BY id LIMIT ?;
+
+-- released
+DELETE FROM waiting WHERE approved = 1 AND id <= ?;
+
+-- save_hold
+INSERT INTO hold (id, since_ms, told, body) VALUES {rows}
+ON CONFLICT (id) DO UPDATE SET body = excluded.body;
+
+-- told_hold
+UPDATE hold SET told = ? WHERE id = ?;
+
+-- holds: the newest first
+SELECT told, body FROM hold ORDER BY since_ms DESC, id DESC LIMIT ?;
+
+-- forget_holds: but for the newest
+DELETE FROM hold WHERE id NOT IN (SELECT id FROM hold ORDER BY since_ms DESC, id DESC LIMIT ?);
+
+-- plan_hashes: what makes the hash of what is held of a plan
+SELECT id, entity, school, op, local_id, hash FROM plan WHERE id > ? ORDER BY id LIMIT 2000;

@@ -97,6 +97,7 @@ class Staging:
         self._writing: asyncio.Future[None] | None = None
         self._done: set[str] = set()
         self._first = not shelf.read("any_held")
+        self._waits = bool(shelf.read("any_waiting"))
         self._tables: dict[str, str] = {}
         self.staged = Staged()
 
@@ -220,7 +221,8 @@ class Staging:
         for row, local_id, fields in found:
             school = _school(each.entity, fields)
             if row.deleted:
-                if local_id in before and not self._reading.full:
+                # Also of what waits to be there; the plan lets go of it if it is not.
+                if (local_id in before or self._waits) and not self._reading.full:
                     self._plan.append((entity, local_id, Op.DELETE.value, b"", school, "", b""))
                 continue
             hub_id = row.values.get(each.rule.hub_id_field, "") if each.rule.hub_id_field else ""
@@ -306,6 +308,8 @@ class Staging:
             # What this reading does not speak of is still there.
             kept = [name for name in part if not self._reading.full or name[0] not in self._tables]
             found.update(self._shelf.read_rows("held_targets", kept))
+            if self._waits:
+                found.update(self._shelf.read_rows("waiting_targets", kept))
         return found
 
     def _is_final(self, each: Mapped, name: str, to: tuple[str, ...]) -> bool:

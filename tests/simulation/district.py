@@ -168,7 +168,7 @@ def make_district(chance: Random) -> District:
         nats_url="",
         nats_credentials="",
         replicas=1,
-        guards=Guards(dangling_max=0.15, shrink_max=0.20),
+        guards=Guards(dangling_max=0.15, shrink_max=0.20, first_read="flow"),
         entities=ENTITIES,
         systems={system.name: system for system in systems},
         digest="1",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 from typing import Final, cast
@@ -86,6 +87,8 @@ class Town:
         self.lives = 0
         self.pipeline: Pipeline | None = None
         self.notes: list[str] = []
+        self.acts: list[Callable[[Pipeline], Awaitable[None]]] = []
+        """What people do, one thing each time that all is quiet."""
 
     def _some_keys(self, what: str, stormy: bool) -> frozenset[str]:
         chance = Random(f"{self.seed}/{what}")
@@ -147,7 +150,10 @@ class Town:
                 await asyncio.wait([working], timeout=min(wait_s, deadline_s - self.loop.time()))
                 wait_s = min(wait_s * 1.5, QUIET_POLL_MAX_S)
                 if until_quiet and self.is_quiet():
-                    break
+                    if not self.acts:
+                        break
+                    await self.acts.pop(0)(pipeline)
+                    wait_s = QUIET_POLL_S
         finally:
             stopped_s = self.loop.time()
             if not working.done():
@@ -234,6 +240,10 @@ class Town:
         for system in self.scripts:
             if rows(f"{system}.sqlite", "SELECT 1 FROM read WHERE outcome = 'publishing' LIMIT 1"):
                 return f"reading {system}"
+            if rows(f"{system}.sqlite", "SELECT 1 FROM waiting WHERE approved = 1 LIMIT 1"):
+                return f"approved rows of {system}"
+            if rows(f"{system}.sqlite", "SELECT 1 FROM hold WHERE told < json_array_length(body, '$.acts')"):
+                return f"holds of {system}"
         return ""
 
     def close(self) -> None:

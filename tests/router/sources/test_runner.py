@@ -9,7 +9,7 @@ from simulation.exports import TWENTY, Rows, dies_at, give, last, news, remarks,
 from simulation.invariants import broken
 from simulation.world import Town
 
-import router.sources.runner
+import router.sources.publishing
 from router.sources.runner import Waiting
 
 DOWN_S = 3 * 3600.0
@@ -47,7 +47,7 @@ def test_a_batch_that_was_published_before_a_crash_is_not_published_again(town: 
 def test_of_a_batch_that_was_published_in_part_the_rest_follows(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(router.sources.runner, "BATCH", 8)
+    monkeypatch.setattr(router.sources.publishing, "BATCH", 8)
     reading(town, {"student": students(*TWENTY)})
     cut_off(town, "commit sis held", 2)
 
