@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bus.messages import AuditRecord, Change, Conflict, Record
-from bus.port import Message
+from bus.messages import AuditRecord, Change, Conflict, Outcome, Record, Step
+from bus.port import Message, Stored
 from router.core.held import Given
 from router.core.identity import LinkName
 
@@ -68,6 +68,8 @@ class Batch:
     unmatched: dict[LinkName, Unmatched] = field(default_factory=dict)
     matched: dict[LinkName, int] = field(default_factory=dict)
     """Names that are unmatched no more, by the event that says so."""
+    moved: dict[str, None] = field(default_factory=dict)
+    """Records on whose dates others depend, and that have others now."""
     again: list[Message] = field(default_factory=list)
     """Events to be said again: what stood in their way has gone."""
 
@@ -91,6 +93,26 @@ class Batch:
                 after, body = newest[key]
                 newest[key] = (after._replace(seen=record.seen, turns=record.turns), body)
         return newest
+
+
+def set_aside(batch: Batch, stored: Stored, reason: str, now_ms: int) -> None:
+    """Not one of our events, or one that we cannot handle: settled as invalid, told, kept on EVENTS."""
+    _, system, entity, op, *_ = [*stored.subject.split("."), "", "", ""]
+    batch.audit.append(
+        AuditRecord(
+            f"event/{stored.seq}",
+            Step.EVENT,
+            Outcome.INVALID,
+            now_ms,
+            source=system,
+            entity=entity,
+            op=op,
+            reason=reason,
+            seq=stored.seq,
+            event_id=stored.id,
+            traceparent=stored.traceparent,
+        )
+    )
 
 
 class Ahead:

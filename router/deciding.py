@@ -4,16 +4,16 @@ Finds the record that each event is about, gathers what the merge needs to know 
 the terms on which owners depend), and collects all that follows: changes, audit, conflicts, corrections.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from bus import subjects
 from bus.codec import decode_event, encode_change
 from bus.errors import Garbage
-from bus.messages import AuditRecord, Change, Event, Fields, Op, Outcome, Record, Step, Value
+from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
 from bus.port import Message, Stored
-from router.batch import Batch, Put, ToTell, Unmatched
+from router.batch import Batch, Put, ToTell, Unmatched, set_aside
 from router.core.acts import decide_date, decide_pick
 from router.core.authority import NO_SPANS, Spans, next_instant
 from router.core.hearing import hear
@@ -23,6 +23,7 @@ from router.core.joining import JOINING, decide_joining
 from router.core.linking import LINKING, decide_link
 from router.core.merge import Decision
 from router.core.rules import District, EntityRule
+from router.core.values import in_order
 from router.finding import ANOTHER, Finding
 from router.records import Links, Records
 from router.referring import Referring
@@ -197,7 +198,7 @@ class Deciding:
             batch.records[key] = after
             if made:
                 batch.add(*made)
-                self._finding.linked(batch, before, after)
+                self._changed(batch, before, after)
             else:
                 batch.seen[key] = after
         batch.audit.append(self._audited(stored, event, key, decision, reason, now_ms))
@@ -304,6 +305,12 @@ class Deciding:
         )
         return change, message
 
+    def _changed(self, batch: Batch, before: Record | None, after: Record) -> None:
+        """What the crosswalk says of a record that has changed, and whether dates of others move with it."""
+        self._finding.linked(batch, before, after)
+        if before is not None and self._spanning.moves(before, after):
+            batch.moved[after.key] = None
+
     def _follows(
         self, batch: Batch, stored: Stored, event: Event, decision: Decision, key: str, now_ms: int
     ) -> None:
@@ -341,7 +348,7 @@ class Deciding:
         batch.taken.append((change, body))
         batch.records[record.key] = record
         batch.seen.pop(record.key, None)
-        self._finding.linked(batch, before, record)
+        self._changed(batch, before, record)
         if isinstance(event, Event):
             self._acted(batch, event, record.event_seq)
         local_id = record.links.get(change.system, "")
@@ -367,31 +374,6 @@ class Deciding:
                 traceparent=change.traceparent,
             )
         )
-
-
-def set_aside(batch: Batch, stored: Stored, reason: str, now_ms: int) -> None:
-    """Not one of our events, or one that we cannot handle: settled as invalid, told, kept on EVENTS."""
-    _, system, entity, op, *_ = [*stored.subject.split("."), "", "", ""]
-    batch.audit.append(
-        AuditRecord(
-            f"event/{stored.seq}",
-            Step.EVENT,
-            Outcome.INVALID,
-            now_ms,
-            source=system,
-            entity=entity,
-            op=op,
-            reason=reason,
-            seq=stored.seq,
-            event_id=stored.id,
-            traceparent=stored.traceparent,
-        )
-    )
-
-
-def in_order(fields: Fields, names: Iterable[str]) -> dict[str, Value]:
-    """Lists whose order says nothing, each item once and sorted: then equal sets are equal values."""
-    return {name: tuple(sorted(set(value))) for name in names if isinstance(value := fields.get(name), tuple)}
 
 
 def _is_dated(rules: EntityRule) -> bool:

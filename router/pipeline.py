@@ -34,6 +34,7 @@ from router.hourly import HourlyEnds
 from router.intake import Intake
 from router.outbox import Outbox
 from router.records import Links, Records
+from router.retiming import Retiming
 from router.sources.dependencies import Dependencies
 from router.sources.heard import QUERIES as HEARD_QUERIES
 from router.sources.heard import Heard
@@ -204,7 +205,8 @@ def _watch(shared: _Shared) -> Watch:
     world, store, outbox = shared.world, shared.store, shared.outbox
     takeup = Takeup(store, outbox, shared.district.entities, world.now_ms)
     ends = HourlyEnds(store, outbox, world.now_ms)
-    return Watch((ends.look, takeup.look), world.sleep, world.trouble)
+    retiming = Retiming(store, shared.district, world.now_ms)
+    return Watch((retiming.look, ends.look, takeup.look), world.sleep, world.trouble)
 
 
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:

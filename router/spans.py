@@ -34,6 +34,47 @@ class Spanning:
             for name, rule in entities.items()
         }
 
+        self._named_by: dict[str, set[str]] = {}
+        self._dependents: dict[str, set[str]] = {}
+        for name, paths in self._paths.items():
+            for path in paths:
+                self._walk(entities, name, path.split("."))
+
+    def _walk(self, entities: Mapping[str, EntityRule], dependent: str, path: list[str]) -> None:
+        """Note what each entity on a path has to do with it, the first one apart."""
+        there = {dependent}
+        for number, step in enumerate(path):
+            rules = [entities[name] for name in there if name in entities]
+            there = {to for rule in rules if step in rule.fields for to in rule.fields[step].to}
+            names = (BEGIN, END) if number + 1 == len(path) else (path[number + 1],)
+            for name in there:
+                self._named_by.setdefault(name, set()).update(names)
+                self._dependents.setdefault(name, set()).add(dependent)
+
+    def moves(self, before: Record, after: Record) -> bool:
+        """Has a record changed in what others' dates depend on?"""
+        names = self._named_by.get(after.entity)
+        if names is None:
+            return False
+        return before.deleted != after.deleted or any(
+            before.values.get(name) != after.values.get(name) for name in names
+        )
+
+    def dependents(self, entity: str) -> tuple[str, ...]:
+        """The entities whose records' dates may depend on records of this one."""
+        return tuple(sorted(self._dependents.get(entity, ())))
+
+    def depends(self, record: Record, key: str, look: Look) -> bool:
+        """Do a record's dates depend on that one?"""
+        paths = self._paths.get(record.entity, ())
+        return any(self._leads(path.split("."), record.values, key, look) for path in paths)
+
+    def _leads(self, path: list[str], values: Mapping[str, Value], key: str, look: Look) -> bool:
+        keys = _keys(values.get(path[0]))
+        if key in keys or len(path) == 1:
+            return key in keys
+        return any(self._leads(path[1:], each.values, key, look) for each in look(keys).values())
+
     def of(self, entity: str, values: Mapping[str, Value], look: Look) -> Spans:
         """By path the spans that a record with these values has; times are instants, days the district's."""
         paths = self._paths.get(entity)

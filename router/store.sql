@@ -95,6 +95,10 @@ CREATE TABLE IF NOT EXISTS timetable (      -- when an owner of a record's field
     at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS timetable_by_time ON timetable (at_ms);
+CREATE TABLE IF NOT EXISTS moved (          -- records on whose dates others depend, and how far these were looked at
+    key TEXT PRIMARY KEY,
+    after INTEGER NOT NULL DEFAULT 0        -- a record.id
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS takeup (         -- what a system that takes up late was given: when to look whether it has
     destination TEXT NOT NULL,
     record INTEGER NOT NULL,                -- by record.id
@@ -208,6 +212,22 @@ SELECT key, at_ms FROM timetable WHERE at_ms <= ? ORDER BY at_ms, key LIMIT ?;
 
 -- next_instant
 SELECT min(at_ms) FROM timetable;
+
+-- save_moved: it moves again: from the start
+INSERT INTO moved (key) VALUES {rows} ON CONFLICT DO UPDATE SET after = 0;
+
+-- moved
+SELECT key, after FROM moved ORDER BY key LIMIT 1;
+
+-- move_on: as far as was looked at, unless it has moved again meanwhile
+WITH on_ (key, before, after) AS (VALUES {rows})
+UPDATE moved SET after = on_.after FROM on_ WHERE moved.key = on_.key AND moved.after = on_.before;
+
+-- forget_moved
+DELETE FROM moved WHERE (key, after) IN (VALUES {rows});
+
+-- keys_of: records of these entities (JSON), some hundreds at a time
+SELECT id, key FROM record WHERE id > ? AND entity IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?;
 
 -- save_takeup
 INSERT INTO takeup (destination, record, due_ms) VALUES {rows} ON CONFLICT DO NOTHING;

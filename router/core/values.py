@@ -8,12 +8,12 @@ type, and no message holds the text.
 import csv
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import Final
 
-from bus.messages import Value
+from bus.messages import Fields, Value
 from router.core.rules import Type
 
 Parse = Callable[[str], Value]
@@ -181,3 +181,8 @@ _PARSERS: Final[Mapping[Type, Parse]] = {
     Type.LIST: _list,
     Type.REFERENCES: _list,
 }
+
+
+def in_order(fields: Fields, names: Iterable[str]) -> dict[str, Value]:
+    """Lists whose order says nothing, each item once and sorted: then equal sets are equal values."""
+    return {name: tuple(sorted(set(value))) for name in names if isinstance(value := fields.get(name), tuple)}
