@@ -1,5 +1,6 @@
 """Each mistake is reported where it stands, in words that help, and all of them at once."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,19 @@ def test_the_example_district_has_no_mistakes(tmp_path: Path) -> None:
     assert problems == []
     assert district is not None
     assert set(district.systems) == {"sis", "idp", "lms", "warehouse", "assessment"}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (EXAMPLE / "examples").glob("*.yaml")))
+def test_an_example_beside_the_district_has_no_mistakes_in_it(tmp_path: Path, name: str) -> None:
+    config = tmp_path / "integrations"
+    shutil.copytree(EXAMPLE, config)
+    shutil.copy(config / "examples" / name, config)
+
+    district, problems = check_folder(config, tmp_path)
+
+    assert problems == []
+    assert district is not None
+    assert len(district.systems) == 6
 
 
 def test_check_leaves_no_trace(written: Any) -> None:
