@@ -209,7 +209,8 @@ class Delivery(NamedTuple):
 
     `op` DELETE or UPDATE (an upsert: the destination may have it or not). `deactivate`: of a DELETE, that
     the record should stay there, switched off. `local_id`: the destination's own id, if it is known.
-    `id`: the hub's id of the record (its key without the entity). `table`: where it goes there.
+    `id`: the hub's id of the record (its key without the entity). `table`: where it goes there. `again`: the
+    system says that it has something else, so it does not count that it was told this before.
     """
 
     key: str
@@ -221,6 +222,7 @@ class Delivery(NamedTuple):
     version: Version
     local_id: str
     fields: Fields
+    again: bool = False
 
 
 class Receipt(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import standin_lms
 from click.testing import CliRunner, Result
-from conformance.scim_server import TOKEN, scim_server
+from conformance.scim_server import TOKEN, accounts, call, scim_server
 from running import Place, Router, copy_example, sampled, through
 from standin_lms import StandIn
 from webhook_sender import free_port
@@ -27,7 +27,8 @@ from bus.codec import decode_alert, decode_audit
 from bus.jetstream import JetStream
 from bus.messages import Alert, AuditRecord
 from console.cli import main
-from console.client import client
+from console.cli.ground import FOLDERS
+from console.client import Client, client
 
 Cells = dict[str, str]
 
@@ -114,6 +115,23 @@ class Four:
         await self.lms.teach(table, id_, **edits)
         await self.quiet()
 
+    async def idp_edits(self, id_: str, **attributes: object) -> None:
+        """Somebody edits an account, it has been looked at, and all that follows from it has arrived."""
+        operations = [{"op": "replace", "path": path, "value": value} for path, value in attributes.items()]
+        schema = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+        body = {"schemas": [schema], "Operations": operations}
+        call(f"{self.scim}/Users/{self.account(id_)['id']}", "PATCH", body)
+        await self.polled()
+
+    async def polled(self) -> None:
+        """Wait for a look at the accounts that began after now, and all that follows from it."""
+        async with client(self.place.where) as bus:
+            first = await _looks(bus)
+            async with asyncio.timeout(20):
+                while await _looks(bus) < first + 2:  # noqa: ASYNC110 - there is no event
+                    await asyncio.sleep(0.05)
+        await self.quiet()
+
     async def quiet(self) -> None:
         """Wait until nothing is under way: every webhook is taken, every event decided and delivered."""
         async with client(self.place.where) as bus, JetStream.connect(self.place.address) as streams:
@@ -172,6 +190,19 @@ class Four:
         records = [record for page in pages for stored in page for record in decode_audit(stored.body)]
         return [record for record in records if record.key == key]
 
+    def account(self, id_: str) -> dict[str, Any]:
+        """A student's at the identity provider."""
+        (found,) = accounts(self.scim, id_)
+        return found
+
+    def sis_imports(self, table: str, id_: str) -> list[Cells]:
+        """The rows about a record in the files that the SIS imports, in order."""
+        rows: list[Cells] = []
+        for path in sorted((self.place.state / "sis-import").glob(f"{table}-*.csv")):
+            with path.open(newline="") as file:
+                rows += csv.DictReader(file)
+        return [row for row in rows if id_ in row.values()]
+
     def warehouse(self, table: str, id_: str) -> dict[str, Any]:
         """A row there."""
         connection = sqlite3.connect(self.place.state / "warehouse.db")
@@ -181,6 +212,12 @@ class Four:
             return dict(row) if row else {}
         finally:
             connection.close()
+
+
+async def _looks(bus: Client) -> int:
+    """How many looks at the accounts have come to a good end."""
+    read = (await bus.ask("status"))["sources"]["idp"]["last_read"]
+    return read["number"] - (read["outcome"] not in ("accepted", "unchanged")) if read else 0
 
 
 def edited(path: Path, *edits: tuple[str, str]) -> None:
@@ -204,9 +241,9 @@ def four_systems(folder: Path, *, students: int = 20) -> Iterator[Four]:
         patch.setenv("LMS_SECRET", standin_lms.SECRET)
         patch.setenv("LMS_WEBHOOK_PORT", str(for_webhooks))
         config, state = copy_example(folder), folder / "state"
-        for name in ("sis", "assessment"):
+        for name in FOLDERS:
             (state / name).mkdir(parents=True)
-        edited(config / "idp.yaml", ("rate: 200/s", "rate: 5000/s"))
+        edited(config / "idp.yaml", ("rate: 200/s", "rate: 5000/s"), ("every: 5m ", "every: 300ms "))
         edited(config / "lms.yaml", ("linger: 200ms", "linger: 10ms"))
         place = Place(config, state)
         lms = StandIn(folder / "lms.sqlite", for_lms, f"http://127.0.0.1:{for_webhooks}/lms")

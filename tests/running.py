@@ -36,7 +36,7 @@ REPOSITORY = Path(__file__).parents[1]
 SHARED = REPOSITORY.parent / "shared" / "data"
 
 FAST = {
-    "sis.yaml": [("settle: 60 ", "settle: 60\n    poll: 0.1 ")],
+    "sis.yaml": [("settle: 60 ", "settle: 60\n    poll: 0.1 "), ("linger: 2s", "linger: 200ms")],
     "assessment.yaml": [("linger: 2s", "linger: 200ms")],
 }
 """The example's pace is for people."""

@@ -12,7 +12,8 @@ class Unwritable(Exception):
 class Change(NamedTuple):
     """`place` is where the delivery stands in its batch. `before` and `after` None: there is no such row.
 
-    `elsewhere`: the system's own id of a record that it has, though we never wrote it.
+    `elsewhere`: the system's own id of a record that it has, though we never wrote it. `again`: it was told
+    this, and says that it has something else.
     """
 
     place: int
@@ -22,11 +23,12 @@ class Change(NamedTuple):
     before: Cells | None
     after: Cells | None
     elsewhere: str = ""
+    again: bool = False
 
     @property
     def visible(self) -> bool:
         """Not only a newer version of the same."""
-        return self.before != self.after or bool(self.elsewhere and self.after is None)
+        return self.again or self.before != self.after or bool(self.elsewhere and self.after is None)
 
     @property
     def removal(self) -> bool:

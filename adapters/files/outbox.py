@@ -201,10 +201,12 @@ class Outbox:
             after = self._format.cells(delivery, before)
         except Unwritable as unwritable:
             return Outcome.FAILED, str(unwritable), None
-        if before == after and now and now.version == version:
+        if before == after and now and now.version == version and not delivery.again:
             return self._again((delivery.table, delivery.id)), "", None
         elsewhere = "" if now else self._format.elsewhere(delivery)
-        change = Change(place, delivery.table, delivery.id, version, before, after, elsewhere)
+        change = Change(
+            place, delivery.table, delivery.id, version, before, after, elsewhere, again=delivery.again
+        )
         return (Outcome.DELIVERED if change.visible else Outcome.UNCHANGED), "", change
 
     def _again(self, row: tuple[str, str]) -> Outcome:

@@ -69,6 +69,7 @@ async def _flow(ground: Ground, day: int, children: Children) -> Flow:
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     click.echo("Starting the identity provider, the LMS, the bus and the router ...", err=True)
+    begun_ms = time.time() * 1000
     for_scim, for_lms, for_webhooks = (_free_port() for _ in range(3))
     scim = children.start(
         "identity provider",
@@ -92,10 +93,9 @@ async def _flow(ground: Ground, day: int, children: Children) -> Flow:
         LMS_WEBHOOK_PORT=f"{for_webhooks}",
     )
     async with _router(ground, router) as bus:
-        status = await bus.ask("status")
-        last = status["sources"][SOURCE]["last_read"]
+        before = await _settled(bus, router, begun_ms)
         _drop(ground, day)
-        return await _follow(bus, (scim, lms, router), last["number"] if last else 0, status["changes"])
+        return await _follow(bus, (scim, lms, router), before)
 
 
 def _free_port() -> int:
@@ -146,6 +146,17 @@ async def _deadline(child: Child) -> AsyncIterator[None]:
         ) from None
 
 
+async def _settled(bus: Client, child: Child, begun_ms: float) -> Flow:
+    """Wait until the other sources have been looked at, and nothing is left of an earlier run."""
+    async with _deadline(child):
+        while True:
+            child.check()
+            found = await flow.look(bus, SOURCE, 0, 0)
+            if found.quiet and flow.looked(found, SOURCE, begun_ms):
+                return found
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
 def _drop(ground: Ground, day: int) -> None:
     """Put the day's export into the source's folder, as a careful system does: whole, then its marker."""
     name = export_name(day)
@@ -158,8 +169,10 @@ def _drop(ground: Ground, day: int) -> None:
     click.echo(f"{folder / name}: put there. Its source looks there every 5 s.", err=True)
 
 
-async def _follow(bus: Client, children: tuple[Child, ...], after_read: int, changes: int) -> Flow:
+async def _follow(bus: Client, children: tuple[Child, ...], before: Flow) -> Flow:
     """Show how it flows until all of it has arrived. Raises YellowbusError if it does not."""
+    after_read, changes = before.read["number"] if before.read else 0, before.status["changes"]
+    outcomes = {name: each["outcomes"] for name, each in before.destinations.items()}
     moved_s = time.monotonic()
     seen, next_line_s = "", 0.0
     console = screen(stderr=True)
@@ -168,7 +181,7 @@ async def _follow(bus: Client, children: tuple[Child, ...], after_read: int, cha
             for child in children:
                 child.check()
             now_s = time.monotonic()
-            found = await flow.look(bus, SOURCE, after_read, changes)
+            found = await flow.look(bus, SOURCE, after_read, changes, outcomes)
             _check_read(found)
             if found.done:
                 return found

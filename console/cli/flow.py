@@ -7,23 +7,31 @@ from rich.table import Table
 
 from console.client import Client
 
+NOTHING: Final[Mapping[str, Mapping[str, int]]] = {}
 ENDED: Final = frozenset({"accepted", "unchanged", "refused", "held"})
 
 
 class Flow(NamedTuple):
-    """One look at it. `changes_before`: the newest change before it."""
+    """One look at it. `changes_before`: the newest change before it; `outcomes_before`: what each destination
+    had settled until then.
+    """
 
     read: Mapping[str, Any] | None
     undecided: int
     unmarked: int
     status: Mapping[str, Any]
     changes_before: int
+    outcomes_before: Mapping[str, Mapping[str, int]] = NOTHING
 
     @property
     def done(self) -> bool:
         """The read is ended, and nothing of it is under way any more."""
-        on_their_way = (self.undecided, self.unmarked, self.status["outbox"], self.waiting)
-        return bool(self.read and self.read["outcome"] in ENDED) and not any(on_their_way)
+        return bool(self.read and self.read["outcome"] in ENDED) and self.quiet
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is under way."""
+        return not any((self.undecided, self.unmarked, self.status["outbox"], self.waiting))
 
     @property
     def took_s(self) -> float:
@@ -52,8 +60,9 @@ class Flow(NamedTuple):
         return sum(each["waiting"] for each in self.destinations.values())
 
     def settled(self, name: str, outcome: str) -> int:
-        """Deliveries to a destination that ended so, since the router's start."""
-        return int(self.destinations[name]["outcomes"].get(outcome, 0))
+        """Deliveries to a destination that ended so, since the router's start or what was before."""
+        before = self.outcomes_before.get(name, {}).get(outcome, 0)
+        return int(self.destinations[name]["outcomes"].get(outcome, 0)) - before
 
     @property
     def delivered(self) -> int:
@@ -68,7 +77,13 @@ class Flow(NamedTuple):
         return next((each["unreachable"] for each in self.destinations.values() if each["unreachable"]), "")
 
 
-async def look(bus: Client, source: str, after_read: int, changes_before: int) -> Flow:
+async def look(
+    bus: Client,
+    source: str,
+    after_read: int,
+    changes_before: int,
+    outcomes_before: Mapping[str, Mapping[str, int]] = NOTHING,
+) -> Flow:
     """One look, in the direction of the flow: so what has left one step is not missed in the next."""
     undecided = await bus.pending("EVENTS", "intake")
     names = list((await bus.ask("status"))["destinations"])
@@ -81,7 +96,15 @@ async def look(bus: Client, source: str, after_read: int, changes_before: int) -
         sum(1 if count is None else count for count in unmarked),
         status,
         changes_before,
+        outcomes_before,
     )
+
+
+def looked(flow: Flow, but: str, since_ms: float) -> bool:
+    """Have all other sources that are looked at been looked at since then, if they can be?"""
+    sources = [each for name, each in flow.status["sources"].items() if name != but and not each["heard"]]
+    reads = [each["last_read"] for each in sources if not each["unreachable"]]
+    return all(read and read["started_ms"] >= since_ms and read["ended_ms"] for read in reads)
 
 
 def line(flow: Flow) -> str:

@@ -16,6 +16,8 @@ from .processes import yellowbus
 
 SOURCE: Final = "sis"
 STUDENTS: Final = 300
+FOLDERS: Final = (SOURCE, f"{SOURCE}-import", "assessment")
+"""Where the example's systems exchange files."""
 
 _EXAMPLES: Final = (
     Path(__file__).parents[2] / "integrations",
@@ -101,7 +103,7 @@ def prepare(ground: Ground, students: int | None, day: int | None, *, reset: boo
         )
     if not ground.config.exists():
         shutil.copytree(_example(), ground.config)
-    for folder in (ground.state / SOURCE, ground.state / "assessment", ground.exports):
+    for folder in (*(ground.state / name for name in FOLDERS), ground.exports):
         folder.mkdir(parents=True, exist_ok=True)
     click.echo(f"Inventing a district of {wanted:,} students, day {day} ...", err=True)
     yellowbus("sample", "--students", f"{wanted}", "--seed", "1", "--day", f"{day}", str(ground.exports))

@@ -88,7 +88,8 @@ def plan(
         hash_ = content_hash(fields, key)
         if hash_ == held.hash if has_it is None else has_it and held.hash != HELD_UNKNOWN:
             return Planned(None, Outcome.UNCHANGED, hash_)
-        return Planned(_delivery(record, version, held, rule, Op.UPDATE, fields), Outcome.READY, hash_)
+        again = has_it is False and hash_ == held.hash
+        return Planned(_delivery(record, version, held, rule, Op.UPDATE, fields, again), Outcome.READY, hash_)
     if not held.hash:
         # Never there: that it is gone, or not for them, is settled without a word to them.
         return Planned(None, Outcome.FILTERED, "")
@@ -109,7 +110,13 @@ def allowed(found: Planned, held: Held, mode: str) -> Planned:
 
 
 def _delivery(
-    record: Record, version: Version, held: Held, rule: DestinationEntity, op: Op, fields: Fields
+    record: Record,
+    version: Version,
+    held: Held,
+    rule: DestinationEntity,
+    op: Op,
+    fields: Fields,
+    again: bool = False,
 ) -> Delivery:
     return Delivery(
         record.key,
@@ -121,6 +128,7 @@ def _delivery(
         version,
         held.local_id,
         fields,
+        again,
     )
 
 

@@ -31,6 +31,19 @@ async def test_a_batch_is_a_file_with_what_it_changed_and_how(outbox: Outbox) ->
     assert outbox.text("students-000003.csv").endswith(',"art,music",create\r\n')
 
 
+async def test_what_it_was_told_and_has_otherwise_stands_in_a_file_again(outbox: Outbox) -> None:
+    lms = outbox.destination(SMALL, **CHANGES)
+    told = deliver("students", "1", 1, Op.UPDATE, {"name": "Tam"})
+    await lms.apply([told])
+
+    receipts = [*await lms.apply([told._replace(again=True)]), *await lms.apply([told])]
+    await lms.close()
+
+    assert outcomes(receipts) == [Outcome.DELIVERED, Outcome.UNCHANGED]
+    assert outbox.files() == ["students-000001.csv", "students-000002.csv"]
+    assert outbox.text("students-000002.csv") == "id,name,operation\r\n1,Tam,update\r\n"
+
+
 async def test_what_is_gone_may_stand_in_a_file_of_its_own(outbox: Outbox) -> None:
     tables = {"students": {"deletes": "{table}-gone-{seq}.csv"}}
     lms = outbox.destination(SMALL, kind="changes", file="{table}-{seq}.csv", tables=tables)

@@ -100,6 +100,17 @@ def test_what_is_done_already_is_not_done_again(record: Record, held: Held, on_d
     assert made(record, after, on_delete).delivery is None
 
 
+@given(records(), holdings, st.sampled_from([None, True, False]))
+def test_it_is_told_again_where_the_system_has_something_else_than_it_was_told(
+    record: Record, held: Held, has_it: bool | None
+) -> None:
+    found = plan(record, Version(1, record.seq), held, route("delete"), KEY, id_of, has_it)
+
+    if wanted(record) and found.delivery:
+        assert found.delivery.again == (has_it is False and held.hash == found.hash)
+    assert has_it is not False or not wanted(record) or found.delivery
+
+
 @given(records(), modes)
 def test_what_may_be_there_is_never_taken_for_known(record: Record, on_delete: str) -> None:
     planned = made(record, NOTHING_HELD._replace(hash=HELD_UNKNOWN), on_delete)
