@@ -93,11 +93,13 @@ class Client:
         self._connection = connection
         self._operator = operator()
 
-    async def ask(self, what: str, request: Mapping[str, object] | None = None) -> dict[str, Any]:
+    async def ask(
+        self, what: str, request: Mapping[str, object] | None = None, *, within_s: float = ANSWER_MAX_S
+    ) -> dict[str, Any]:
         """The router's answer. Raises Unavailable (nobody answers), Denied, BusError with its text."""
         body = json.dumps(request).encode() if request else b""
         answer: dict[str, Any] = json.loads(
-            await ask(self._connection, self._operator, what, body, timeout_s=ANSWER_MAX_S)
+            await ask(self._connection, self._operator, what, body, timeout_s=within_s)
         )
         if answer.get("version", 0) > VERSION:
             raise YellowbusError(f"{what}: the router is newer than this console. Update yellowbus here")
@@ -119,12 +121,18 @@ async def client(where: Where) -> AsyncIterator[Client]:
         yield Client(connection)
 
 
-def answer_of(where: Where, what: str, request: Mapping[str, object] | None = None) -> dict[str, Any]:
+def answer_of(
+    where: Where,
+    what: str,
+    request: Mapping[str, object] | None = None,
+    *,
+    within_s: float = ANSWER_MAX_S,
+) -> dict[str, Any]:
     """Connect, ask once, and go. Raises Unavailable, Denied, BusError."""
 
     async def once() -> dict[str, Any]:
         async with client(where) as asking:
-            return await asking.ask(what, request)
+            return await asking.ask(what, request, within_s=within_s)
 
     try:
         return asyncio.run(once())

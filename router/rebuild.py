@@ -12,7 +12,7 @@ with what it said.
 """
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from bus import subjects
 from bus.codec import decode_audit, decode_change, decode_conflict, decode_event, encode_seen, unpack
 from bus.errors import Garbage, YellowbusError
-from bus.messages import AuditRecord, Event, Outcome, Record
+from bus.messages import AuditRecord, Event, Outcome, Record, Step
 from bus.port import Bus, Stored
 from router.core.authority import next_instant
 from router.core.hearing import hear
@@ -31,6 +31,7 @@ from router.core.voices import names_of
 from router.database import Database, Write
 from router.decided import ASKED, entity_of
 from router.delivery.marker import position_of
+from router.modes import position_of as live_position
 from router.spans import Spanning
 from router.store import SCHEMA, Store, named_queries
 
@@ -101,14 +102,16 @@ class Rebuild:
         events = await self._settled()
         changes = await self._records(events)
         await self._crosswalk()
+        live = await self._approved()
         await self._delivered()
         await self._own_ids()
         await self._seen(events)
         await self._found_by()
         await self._conflicts()
         await self._unmatched(events)
-        await self._mark()
+        await self._mark(live)
         positions = [("events", events), ("changes", changes), ("epoch", self._epoch), ("schema", SCHEMA)]
+        positions += [(live_position(system), at_ms) for system, (at_ms, _) in live.items()]
         positions += [(position_of(system), changes) for system in self._destinations() if changes]
         await self._store.commit([self._store.write("save_positions", positions)])
         records, seen, links, ledger, work = self._database.read(QUERIES["counts"])[0]
@@ -142,8 +145,9 @@ class Rebuild:
 
     async def _delivered(self) -> None:
         """The ledger."""
-        async for page in self._bus.read(subjects.AUDIT, subject="audit.delivery.>"):
-            await self._ledger(self._audited(page))
+        for step in (Step.DELIVERY, Step.PUT):  # a put is of the newest rev that was settled then
+            async for page in self._bus.read(subjects.AUDIT, subject=f"audit.{step}.>"):
+                await self._ledger(self._audited(page))
 
     async def _ledger(self, records: Sequence[AuditRecord]) -> None:
         rows: dict[tuple[str, str], LedgerRow] = {}
@@ -227,6 +231,20 @@ class Rebuild:
             await self._store.commit(
                 [Write(QUERIES["save_own_ids"], rows), Write(QUERIES["add_links"], links)]
             )
+
+    # STATE: what is live by approval
+
+    async def _approved(self) -> dict[str, tuple[int, str]]:
+        """By system when a person let it go live, and the report that the person looked at."""
+        found = {}
+        async for page in self._bus.read(subjects.STATE, subject="state.live.>"):
+            for stored in page:
+                try:
+                    said = unpack(stored.body)
+                    found[str(said["system"])] = (int(said["at_ms"]), str(said["report"]))
+                except (Garbage, KeyError):
+                    self._foreign += 1
+        return found
 
     # EVENTS: what was said since
 
@@ -349,10 +367,16 @@ class Rebuild:
         systems = self._district.systems.values()
         return {system.name: system.destination for system in systems if system.destination}
 
-    async def _mark(self) -> None:
-        """Whatever a destination does not hold in its newest rev. One that turns out equal is not sent."""
+    async def _mark(self, live: Mapping[str, tuple[int, str]]) -> None:
+        """Whatever a destination does not hold in its newest rev. One that turns out equal is not sent.
+
+        Of one that went live by approval all: what was only observed before is settled, and may not have been
+        sent before the index was lost.
+        """
         rows = [
             (name, self._now_ms, json.dumps(sorted(rule.entities)))
             for name, rule in self._destinations().items()
         ]
-        await self._store.commit([Write(QUERIES["mark_behind"], rows)])
+        observed = [(*row, f"live.{live[row[0]][1]}") for row in rows if row[0] in live]
+        puts = [(name, at_ms, put, entities) for name, at_ms, entities, put in observed]
+        await self._store.commit([Write(QUERIES["mark_behind"], rows), self._store.write("put_all", puts)])

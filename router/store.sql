@@ -356,6 +356,17 @@ SELECT (SELECT count(*) FROM work WHERE destination = ?1),
        (SELECT count(*) FROM work WHERE destination = ?1 AND not_before_ms > 0),
        (SELECT since_ms FROM work WHERE destination = ?1 ORDER BY turn LIMIT 1);
 
+-- contact: records of some entities, with what a destination holds of them and what it was given
+SELECT r.id, r.seq, r.body, r.seen, l.hash, l.local_id, l.given FROM record r
+LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
+WHERE r.id > ?2 AND r.entity IN (SELECT value FROM json_each(?3)) ORDER BY r.id LIMIT ?4;
+
+-- put_all: every record of some entities on a work list, without a change of them
+INSERT INTO work (destination, turn, record, rev, since_ms, put)
+SELECT ?1, r.seq, r.id, r.rev, ?2, ?3 FROM record r
+WHERE r.entity IN (SELECT value FROM json_each(?4))
+ON CONFLICT DO UPDATE SET put = excluded.put, attempt = 0, not_before_ms = 0;
+
 -- setbacks: starts in which handling this message raised
 SELECT starts FROM setback WHERE stream = ? AND seq = ?;
 

@@ -177,7 +177,9 @@ class Destination:
         return wanted
 
     async def _find(self, delivery: Delivery, user_name: str = "") -> Json | None:
-        """The record's account: by the service's id, by ours, by its name if nobody else has it."""
+        """The record's account: by the service's id if it is linked, else by ours. One that is neither is
+        somebody else's, also if it has the name that is wanted.
+        """
         if delivery.local_id:
             try:
                 return self._ours(delivery, await self._wire.get(delivery.local_id))
@@ -193,15 +195,14 @@ class Destination:
         if ours or not user_name:
             return ours[0] if ours else None
 
-        named = await self._wire.find(USER_NAME.name, user_name)
-        if len(named) > 1:
-            raise Refused(f"userName is ambiguous: {len(named)} accounts have it. Merge them there")
-        return self._ours(delivery, named[0], TAKEN) if named else None
+        if await self._wire.find(USER_NAME.name, user_name):
+            raise Refused(TAKEN)
+        return None
 
-    def _ours(self, delivery: Delivery, account: Json, otherwise: str = "") -> Json:
+    def _ours(self, delivery: Delivery, account: Json) -> Json:
         external_id = look(account, EXTERNAL_ID)
         if external_id and external_id != delivery.id:
-            raise Refused(otherwise or "its account there has the externalId of another record now")
+            raise Refused("its account there has the externalId of another record now")
         return account
 
     # -- answers ------------------------------------------------------------------------------------------

@@ -104,6 +104,10 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         grade, state = Grade.WAITS, f"delivering{since}"
     else:
         grade, state = Grade.OK, "up to date"
+    if said.get("mode") == "observe":
+        state = f"observe: nothing is sent. See: yellowbus adopt {name}; {state}"
+    elif said.get("mode") == "add-only":
+        state = f"add-only; {state}"
     last = time(said["last_delivery_ms"])
     return Line(grade, name, "to", state, waiting, outcomes.get("delivered", 0), failed, last)
 

@@ -193,7 +193,9 @@ class DestinationPart(Strict):
     settings: dict[str, Any] = {}
     purpose: str = Field(default="", description="Why it gets sensitive fields")
     agreement: str = Field(default="", description="The contract that allows it, and its date")
-    mode: Literal["observe", "add-only", "live"] = "live"
+    mode: Literal["observe", "add-only", "live"] = Field(
+        default="observe", description="observe: send nothing until a person approves `yellowbus adopt`"
+    )
     schedule: dict[str, Any] = {}
     rate: Rate = 0.0
     concurrent: int = Field(default=1, ge=1, le=64)

@@ -25,6 +25,11 @@ class Held(NamedTuple):
     hash: str
     local_id: str
 
+    @property
+    def is_new(self) -> bool:
+        """Nothing of it is known to be there: a put makes it."""
+        return not self.hash and not self.local_id
+
 
 NOTHING_HELD: Final = Held(0, Version(0, 0), "", "")
 HELD_UNKNOWN: Final = "?"
@@ -102,7 +107,7 @@ def allowed(found: Planned, held: Held, mode: str) -> Planned:
     """What the mode of a destination lets through: add-only creates, observe nothing."""
     if found.delivery is None or mode == "live":
         return found
-    is_create = found.delivery.op is not Op.DELETE and not held.hash
+    is_create = found.delivery.op is not Op.DELETE and held.is_new
     if mode == "add-only" and is_create:
         return found
     what = "delete" if found.delivery.op is Op.DELETE else "create" if is_create else "update"

@@ -10,6 +10,7 @@ from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
 from router.delivery.both_ways import BothWays
 from router.delivery.settled import Claim
+from router.modes import LIVE
 from router.store import Store
 
 MAY_BE_THERE: Final = "something there may be it, and matches nothing yet: yellowbus unmatched list"
@@ -22,7 +23,7 @@ class Planning:
         self,
         *,
         system: str,
-        mode: str,
+        mode: Callable[[], str],
         routes: Mapping[str, Route],
         both_ways: BothWays,
         store: Store,
@@ -54,10 +55,9 @@ class Planning:
             record, has_it = self._both_ways.told(record, given)
         held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt else claim.held
         found = plan(record, version, held, route, self._key, reference, has_it)
-        if self._mode != "live":
-            found = allowed(found, held, self._mode)
-        is_new = found.delivery and not held.hash and not held.local_id
-        if is_new and self._both_ways.may_be_there(record):
+        if (mode := self._mode()) != LIVE:
+            found = allowed(found, held, mode)
+        if found.delivery and held.is_new and self._both_ways.may_be_there(record):
             found = Planned(None, Outcome.RETRYING, "", MAY_BE_THERE)
         return claim, record, found
 

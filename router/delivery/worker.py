@@ -23,6 +23,7 @@ from router.delivery.both_ways import BothWays
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
 from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in
+from router.modes import mode_now
 from router.outbox import Outbox, audit_messages
 from router.records import Records
 from router.steps import to_end
@@ -74,10 +75,11 @@ class Worker:
         self.unreachable = ""
         self.last_delivery_ms = 0
         self._adapter = adapter
+        self._rule_mode = rule.mode
         self._linger_s = rule.linger_s
         self._rate_per_s = rule.rate_per_s
         self._quota = Quota(rule.creates_per_hour, rule.removes_per_hour)
-        self._both_ways = both_ways
+        self.both_ways = both_ways
         self._store = store
         self._records = records
         self._outbox = outbox
@@ -91,7 +93,7 @@ class Worker:
         self._alone_next = 0
         self._planning = Planning(
             system=system,
-            mode=rule.mode,
+            mode=lambda: self.mode,
             routes=routes,
             both_ways=both_ways,
             store=store,
@@ -104,6 +106,11 @@ class Worker:
         self._seldom = Seldom()
         self._outage_told = False
         self._in_time_max = CLAIM_GATHERED_MAX
+
+    @property
+    def mode(self) -> str:
+        """What may be done now: its file says it, or a person has approved more."""
+        return mode_now(self._store, self.system, self._rule_mode)
 
     def wake(self) -> None:
         """There may be work."""
@@ -169,9 +176,9 @@ class Worker:
         """
         records = self._records.many([claim.key for claim in claims])
         # Just committed, and not at hand yet: the next round has it.
-        claims = self._both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
+        claims = self.both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
         reference = self._planning.reference()
-        given = self._both_ways.given(claims)
+        given = self.both_ways.given(claims)
         planned = [
             self._planning.plan(
                 claim,
@@ -203,7 +210,7 @@ class Worker:
     def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
         if not self._quota.limits:
             return {}
-        wanted = [(found.delivery, not claim.held.hash) for claim, _, found in planned if found.delivery]
+        wanted = [(found.delivery, claim.held.is_new) for claim, _, found in planned if found.delivery]
         return self._quota.hold(wanted, self._now_ms())
 
     def _in_doubt(self, claim: Claim) -> bool:
@@ -234,7 +241,7 @@ class Worker:
     def _settled(
         self, claim: Claim, record: Record, found: Planned, receipts: Mapping[str, Receipt]
     ) -> Settled:
-        op = Op.DELETE if record.deleted else Op.UPDATE if claim.held.hash else Op.CREATE
+        op = Op.DELETE if record.deleted else Op.CREATE if claim.held.is_new else Op.UPDATE
         if found.delivery is None:
             return Settled(claim, record, found.outcome, op, found.hash, claim.held.local_id, found.reason)
         op = Op.DELETE if found.delivery.op is Op.DELETE else op
@@ -271,7 +278,7 @@ class Worker:
                 self._store.write(
                     "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
                 ),
-                *self._both_ways.writes(done, given, now_ms),
+                *self.both_ways.writes(done, given, now_ms),
                 self._postponed(later, now_ms),
                 *letters.writes,
             ]

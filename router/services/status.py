@@ -52,6 +52,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
         "sources": {name: _source(runner) for name, runner in pipeline.sources.items()},
         "destinations": {
             name: {
+                "mode": worker.mode,
                 "waiting": work[name][0],
                 "retrying": work[name][1],
                 "oldest_ms": work[name][2] or 0,

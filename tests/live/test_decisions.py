@@ -36,6 +36,7 @@ source:
       normalize: {{email: lower}}
 destination:
   adapter: sql
+  mode: live
   settings: {{url: "sqlite:///{file}"}}
   entities:
     student:

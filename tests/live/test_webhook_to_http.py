@@ -41,6 +41,7 @@ LIBRARY = """\
 system: library
 destination:
   adapter: http
+  mode: live
   concurrent: 4
   settings:
     url: {url}

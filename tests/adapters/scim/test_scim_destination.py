@@ -24,22 +24,23 @@ def patched(proxy: Proxy) -> list[Any]:
 # -- finding the account ----------------------------------------------------------------------------------
 
 
-async def test_an_account_without_externalid_is_adopted_by_its_name(
+async def test_an_account_that_is_linked_gets_our_id_and_keeps_the_rest(
     subject: Scim, there: Destination
 ) -> None:
     made = make_account(subject.url, userName="user1", title="Principal")
 
-    [receipt] = await there.apply([subject.delivery("1", 1)])
+    [receipt] = await there.apply([subject.delivery("1", 1, local_id=made["id"])])
 
     [account] = accounts(subject.url, "1")
     assert (receipt.outcome, receipt.local_id) == (Outcome.DELIVERED, made["id"])
     assert (account["id"], account["title"]) == (made["id"], "Principal")
 
 
+@pytest.mark.parametrize("whose", [{}, {"externalId": "77"}], ids=["nobody's", "another record's"])
 async def test_a_name_that_another_account_has_fails_and_touches_nothing(
-    subject: Scim, there: Destination
+    subject: Scim, there: Destination, whose: dict[str, str]
 ) -> None:
-    other = make_account(subject.url, userName="user1", externalId="77")
+    other = make_account(subject.url, userName="user1", **whose)
 
     [receipt] = await there.apply([subject.delivery("1", 1)])
 
