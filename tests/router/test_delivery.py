@@ -274,7 +274,7 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         adapter=None,  # type: ignore[arg-type]
         routes={},
         rule=DestinationRule(adapter="", settings={}, entities={}),
-        both_ways=BothWays("lms", {}, frozenset(), store, lambda record: ()),
+        both_ways=BothWays("lms", {}, frozenset(), store, lambda record: (), {}),
         store=store,
         records=Records(store.records, 10),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]
