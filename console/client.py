@@ -5,7 +5,7 @@ import functools
 import getpass
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -18,6 +18,7 @@ from bus.errors import Unavailable, YellowbusError
 from bus.services import ask
 
 C = TypeVar("C", bound=Callable[..., Any])
+T = TypeVar("T")
 
 ANSWER_MAX_S: Final = 5.0
 VERSION: Final = 1
@@ -129,10 +130,15 @@ def answer_of(
     within_s: float = ANSWER_MAX_S,
 ) -> dict[str, Any]:
     """Connect, ask once, and go. Raises Unavailable, Denied, BusError."""
+    return asked_of(where, lambda asking: asking.ask(what, request, within_s=within_s))
 
-    async def once() -> dict[str, Any]:
+
+def asked_of(where: Where, questions: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+    """Connect, ask these, and go. Raises Unavailable, Denied, BusError."""
+
+    async def once() -> T:
         async with client(where) as asking:
-            return await asking.ask(what, request, within_s=within_s)
+            return await questions(asking)
 
     try:
         return asyncio.run(once())

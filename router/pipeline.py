@@ -82,6 +82,7 @@ class Pipeline:
     """The parts at work for one configuration."""
 
     district: District
+    world: World
     bus: Bus
     tokens: subjects.Tokens
     store: Store
@@ -155,6 +156,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
         workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
         yield Pipeline(
             district=district,
+            world=world,
             bus=world.bus,
             tokens=shared.tokens,
             store=store,

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "conflicts": Command("console.cli.conflicts:conflicts", "Two systems changed the same: see, and pick."),
     "unmatched": Command("console.cli.unmatched:unmatched", "What matches no record, or several: link it."),
     "records": Command("console.cli.records:records", "Two records are one; and take them apart again."),
+    "plan": Command("console.cli.plan:plan", "Say what a file would do, without doing it."),
     "holds": Command("console.cli.holds:holds", "What guards have stopped: approve or discard it."),
     "adopt": Command("console.cli.adopt:adopt", "Report the first contact with a system; let it go live."),
     "shares": Command("console.cli.shares:shares", "Show which system gets which field, why, by what right."),

@@ -182,3 +182,55 @@ async def test_412_removals_at_several_schools_are_held_and_approved_in_part(
     assert "Nothing is held." in nothing.stderr
     assert there - enrolled(place) == Counter({"o001": 62})
     assert (await streams(place)).events == before.events + 62
+
+
+async def test_a_plan_says_what_a_file_would_do_and_does_nothing(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    package = sampled(tmp_path, students=STUDENTS)
+    await router.start()
+    new = await run(place, "plan", str(package))
+    await through(place, package)
+    before = await streams(place)
+    thin, half = thinned(package), halved(package)
+
+    same = await run(place, "plan", str(package))
+    held = await run(place, "plan", str(thin), "--system", "sis")
+    listed = await run(place, "plan", str(thin), "--csv")
+    cut = await run(place, "plan", str(half))
+    edits = await run(place, "plan", str(sampled(tmp_path, students=STUDENTS, day=2)), "--csv")
+    after = await streams(place)
+
+    assert new.exit_code == 0 and f"{before.events:,} records would flow, 0 would be held" in new.stderr
+    assert same.exit_code == 0 and "0 records would flow, 0 would be held" in same.stderr
+    assert held.exit_code == 1 and "0 records would flow, 412 would be held" in held.stderr
+    assert "200      200   at most 68 flow by themselves" in held.stdout
+    rows = list(csv.DictReader(io.StringIO(listed.stdout)))
+    assert Counter(row["school"] for row in rows) == LEAVE
+    assert {(row["operation"], row["entity"], row["held"]) for row in rows} == {
+        ("delete", "enrollment", "limit")
+    }
+    assert cut.exit_code == 2 and "would be refused whole" in cut.stderr
+    assert "the last good read had" in cut.stderr
+    fields = {
+        row["fields"] for row in csv.DictReader(io.StringIO(edits.stdout)) if row["operation"] == "update"
+    }
+    assert fields and all(fields)
+    assert after == before
+    assert [read["number"] for read in (await says(place, "reads"))["reads"]] == [1]
+    assert [path.name for path in place.state.glob("plan-*")] == []
+
+
+async def test_a_plan_of_what_is_no_export_says_so_in_words(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.zip").write_text("no zip")
+    await router.start()
+
+    missing = await run(place, "plan", str(tmp_path / "nowhere.zip"))
+    broken = await run(place, "plan", str(tmp_path / "notes.zip"))
+    other = await run(place, "plan", str(tmp_path / "notes.zip"), "--system", "warehouse")
+
+    assert missing.exit_code == 1 and "expected a file on the router's own machine" in missing.output
+    assert broken.exit_code == 2 and "would be refused whole" in broken.stderr
+    assert other.exit_code == 1 and "'warehouse' is no source that reads files" in other.output
