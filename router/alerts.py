@@ -25,6 +25,7 @@ KINDS: Final = {
     "unmatched": Severity.WARNING,
     "not-taken-up": Severity.WARNING,
     "reused-id": Severity.WARNING,
+    "re-key": Severity.CRITICAL,
 }
 """Every kind of alert, and how soon a person has to look."""
 

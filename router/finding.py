@@ -42,7 +42,7 @@ class Finding:
     ) -> tuple[str | None, tuple[str, ...], str]:
         """The key of the event's record; or None, the records that it may be, and why nobody can tell."""
         if "key" in event.act or event.op is Op.DISMISS:
-            return str(event.act.get("key", "")), (), ""
+            return self._named(batch, event), (), ""
         name = (event.system, event.entity, event.local_id)
         if key := batch.links.get(name):
             record, names = batch.records.get(key), self._matched[event.entity]
@@ -68,6 +68,15 @@ class Finding:
                 count = len(candidates)
                 return None, candidates, f"{count} records match" if count else "no record matches"
         return key_for(event, lambda key: self._taken(batch, key)), (), ""
+
+    def _named(self, batch: Batch, event: Event) -> str:
+        """The record that the event itself names; of one that was made one with another, that other."""
+        key = str(event.act.get("key", ""))
+        record = self.one(batch, key) if event.op in (Op.CREATE, Op.UPDATE) else None
+        if record is not None and record.into and (other := self.one(batch, record.into)):
+            batch.records.setdefault(other.key, other)
+            return other.key
+        return key
 
     def _made_by_us(self, batch: Batch, event: Event) -> Record | None:
         """The live record that has the id which the system says is ours."""

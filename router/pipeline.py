@@ -43,6 +43,7 @@ from router.sources.judging import Judging
 from router.sources.listening import ListenerRunner
 from router.sources.planning import Planning
 from router.sources.publishing import Publishing
+from router.sources.rekeying import Rekeying
 from router.sources.runner import SourceRunner, Waiting
 from router.sources.said import Reader, Told
 from router.sources.shelf import QUERIES as SHELF_QUERIES
@@ -333,6 +334,14 @@ def planning_of(
             dependencies=Dependencies(system, shelf, store, district),
             guards=district.guards,
             key=district.key,
+        ),
+        rekeying=Rekeying(
+            system=system,
+            shelf=shelf,
+            store=store,
+            bus=world.bus,
+            district=district,
+            tokens=subjects.Tokens(district.key),
         ),
         district=district,
     )

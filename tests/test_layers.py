@@ -71,6 +71,8 @@ COVERED = {
     "router/core/accepted.py": "router/core/test_fields.py",
     "router/core/spelling.py": "router/config/test_compiled_rules.py",
     "router/watch.py": "router/test_takeup.py",
+    "router/core/rekey.py": "router/test_rekey.py",
+    "router/sources/rekeying.py": "router/test_rekey.py",
     "router/referring.py": "router/test_joining.py",
     "router/services/records.py": "live/test_two_records_are_one.py",
     "console/cli/records.py": "live/test_two_records_are_one.py",

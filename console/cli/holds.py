@@ -14,7 +14,7 @@ from .screen import screen
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-OPS = {"create": "creates", "update": "updates", "delete": "removals"}
+OPS = {"create": "creates", "update": "updates", "delete": "removals", "link": "other ids"}
 
 
 def part_options(command: C) -> C:
@@ -123,7 +123,7 @@ def _table(found: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> Tab
     table = _columns("hold", "since", "until", "read", *OPS.values(), "need these", "why", "state")
     zone = zone_of(answer)
     for each in found:
-        numbers = [f"{each['counts'][name]:,}" for name in OPS.values()]
+        numbers = [f"{each['counts'].get(name, 0):,}" for name in OPS.values()]
         table.add_row(
             each["id"],
             when(each["since_ms"], zone),

@@ -1,7 +1,8 @@
 """What has to wait with the rows of a plan that are held, so that nothing refers to what is not there.
 
-A held create is not there yet: whoever refers to it waits. A held removal or update leaves its record as the
-hub has it: what that record refers to must not go, so its removal waits. And so on from each of these.
+A held create, or another id, is not there yet: whoever refers to it waits. A held removal or update leaves
+its record as the hub has it: what that record refers to must not go, so its removal waits. And so on from
+each of these.
 """
 
 from collections import defaultdict
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bus.messages import Op
+from router.core.rekey import LINK
 
 Name = tuple[str, str]
 """(entity, local_id): a record as its source calls it."""
@@ -46,7 +48,7 @@ def dependents(held: Iterable[Planned], others: Iterable[Planned]) -> set[int]:
     waiting = list(held)
     while waiting:
         each = waiting.pop()
-        if each.op == Op.CREATE.value:
+        if each.op in (Op.CREATE.value, LINK):
             behind = needing.get(each.name, [])
         else:
             behind = [removals[name] for name in each.keeps if name in removals]

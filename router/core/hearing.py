@@ -30,7 +30,8 @@ def hear(
     system, local_id = event.system, event.local_id
     main = record.links.get(system)
     if main is not None and main != local_id:
-        if record.deleted or local_id not in record.aliases.get(system, ()):
+        is_new = local_id not in record.aliases.get(system, ()) or event.act.get("was") == main
+        if record.deleted or is_new:
             return _comes_first(record, event, rules, event_seq, told)
         return _alias(record, event, main, rules, event_seq, told)
     goes = event.op is Op.DELETE and record.aliases and not record.deleted
@@ -45,6 +46,10 @@ def _comes_first(record: Record, event: Event, rules: EntityRule, event_seq: int
         reason = "" if record.deleted else "the record has another id there"
         return Decision(Outcome.UNCHANGED, record, False, Op.DELETE, reason=reason)
     led = led_by(record, event.system, event.local_id)
+    if event.act.get("was") == record.links.get(event.system):
+        # The system has given it another id: what it said under the old one, it has said.
+        voice = voice_of(event.system, event.local_id)
+        led = led._replace(seen={name: said for name, said in record.seen.items() if name != voice})
     links = {name: each for name, each in led.links.items() if name != event.system}
     decision = merge(led._replace(links=links), event, record.key, rules, event_seq, told)
     return decision if decision.makes_change else decision._replace(record=record)

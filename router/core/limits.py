@@ -4,18 +4,25 @@ A cell is what happens to the records of one entity at one school: it flows whol
 school's strange export holds up neither the other schools nor its own additions while removals are looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final, NamedTuple
 
 from bus.messages import Op
+from router.core.rekey import LINK
 from router.core.rules import Guards, Limit
 
 BLACKOUT: Final = "blackout"
 FIRST_READ: Final = "first-read"
 LIMIT: Final = "limit"
 DISTRICT: Final = "district-limit"
+REKEY: Final = "re-key"
 
-NOUNS: Final = {Op.CREATE.value: "creates", Op.UPDATE.value: "updates", Op.DELETE.value: "removals"}
+NOUNS: Final = {
+    Op.CREATE.value: "creates",
+    Op.UPDATE.value: "updates",
+    Op.DELETE.value: "removals",
+    LINK: "other ids",
+}
 
 
 class Cell(NamedTuple):
@@ -53,6 +60,8 @@ class HeldCell(NamedTuple):
             return "no plan flows in a blackout window"
         if self.why == FIRST_READ:
             return "the first read of a source waits for approval"
+        if self.why == REKEY:
+            return "nearly all ids have changed: are these the same records?"
         where = " in the whole district" if self.why == DISTRICT else ""
         return f"at most {self.most:,} flow by themselves{where}"
 
@@ -80,9 +89,16 @@ def most_of(limit: Limit, population: int, guards: Guards) -> int:
 
 
 def held_cells(
-    counts: Counts, populations: Populations, guards: Guards, *, first: bool, at_ms: int
+    counts: Counts,
+    populations: Populations,
+    guards: Guards,
+    *,
+    first: bool,
+    at_ms: int,
+    rekeyed: Container[str] = (),
 ) -> list[HeldCell]:
-    """The cells that wait for a person. `first`: nothing of this source was ever taken.
+    """The cells that wait for a person. `first`: nothing of this source was ever taken. `rekeyed`: entities
+    whose records have other ids; then nothing of them comes or goes without a person.
 
     All of them within a blackout window, and of a first read (with `first_read: flow`: none). Else those
     beyond their own limit; and all cells of an entity and operation if what is left of them is, in the whole
@@ -99,6 +115,9 @@ def held_cells(
     left: dict[tuple[str, str], int] = {}
     for cell, count in counts.items():
         population = populations.get((cell.entity, cell.school), 0)
+        if cell.op == LINK or (cell.entity in rekeyed and cell.op != Op.UPDATE.value):
+            found[cell] = HeldCell(cell, count, population, whole or REKEY, 0)
+            continue
         most = 0 if whole else most_of(_limit(guards, cell.op), population, guards)
         if count > most:
             found[cell] = HeldCell(cell, count, population, whole or LIMIT, most)

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bus.errors import BusError
-from bus.messages import Op
 from bus.services import Command
 from router.core.holds import Hold, Selection
-from router.core.limits import Cell, HeldCell
+from router.core.limits import NOUNS, Cell, HeldCell
 from router.pipeline import Pipeline
 from router.services.acts import why_of
 from router.services.asking import asked, reply
@@ -17,7 +16,7 @@ from router.sources.runner import SourceRunner
 
 MOST: Final = 200
 NAMES_MAX: Final = 2_000
-OPS: Final = (Op.CREATE.value, Op.UPDATE.value, Op.DELETE.value)
+OPS: Final = (*NOUNS,)
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:

@@ -8,6 +8,7 @@ from bus.codec import decode_event
 from bus.messages import Op
 from router.core.dependents import Name, Planned
 from router.core.identity import named, references
+from router.core.rekey import LINK
 from router.core.rules import District
 from router.sources.shelf import Shelf
 from router.store import Store
@@ -56,7 +57,7 @@ class Dependencies:
         removals: set[Name] = set()
         async for page in pages(self._shelf, query):
             for _, entity, local_id, op, *_ in page:
-                if op == Op.CREATE.value:
+                if op in (Op.CREATE.value, LINK):
                     creates.add((entity, local_id))
                 elif op == Op.DELETE.value:
                     removals.add((entity, local_id))

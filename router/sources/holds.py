@@ -26,7 +26,8 @@ from router.core.holds import (
     Hold,
     Selection,
 )
-from router.core.limits import NOUNS, Cell, HeldCell
+from router.core.limits import NOUNS, REKEY, Cell, HeldCell
+from router.core.rekey import LINK
 from router.database import Write
 from router.outbox import Outbox, audit_messages
 from router.sources.dependencies import Dependencies
@@ -246,7 +247,8 @@ class Holds:
         messages = [*audit_messages([record]), self._state(hold, number)]
         if act.what in (HELD, EXPIRED):
             cause = f"{hold.id}/{number}"
-            messages.append(alert_message("held-plan", self._system, cause, act.at_ms, alert_text(hold, act)))
+            kind = "re-key" if any(each.why == REKEY for each in hold.cells) else "held-plan"
+            messages.append(alert_message(kind, self._system, cause, act.at_ms, alert_text(hold, act)))
         await self._outbox.tell(messages)
 
     def _state(self, hold: Hold, number: int) -> Message:
@@ -278,9 +280,10 @@ def alert_text(hold: Hold, act: Act) -> str:
 
 def counts_of(hold: Hold) -> dict[str, int]:
     """How many records wait for a decision, by what would happen to them."""
-    found = dict.fromkeys(NOUNS.values(), 0)
+    found = {noun: 0 for op, noun in NOUNS.items() if op != LINK}
     for each in hold.cells:
-        found[NOUNS[each.cell.op]] += each.records if each.state == OPEN else 0
+        noun = NOUNS[each.cell.op]
+        found[noun] = found.get(noun, 0) + (each.records if each.state == OPEN else 0)
     return found
 
 

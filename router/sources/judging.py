@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Container
 from typing import Final, NamedTuple
 
 from bus import subjects
@@ -53,14 +54,16 @@ class Judging:
         self._guards = guards
         self._key = key[: hashlib.blake2b.MAX_KEY_SIZE]
 
-    async def judge(self, at_ms: int) -> Judged:
-        """What is held of the plan that is staged now. Changes nothing."""
+    async def judge(self, at_ms: int, rekeyed: Container[str] = ()) -> Judged:
+        """What is held of the plan that is staged now. Changes nothing. `rekeyed`: entities whose records
+        have other ids.
+        """
         counts = {
             Cell(entity, school, op): count for entity, school, op, count in self._shelf.read("plan_cells")
         }
         first = not self._shelf.read("any_held")
         populations = self._shelf.counts("counts_held")
-        cells = held_cells(counts, populations, self._guards, first=first, at_ms=at_ms)
+        cells = held_cells(counts, populations, self._guards, first=first, at_ms=at_ms, rekeyed=rekeyed)
         if not cells:
             return Judged()
         held = {each.cell for each in cells}

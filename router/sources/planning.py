@@ -5,14 +5,16 @@ What is whole and changes a lot is *held*: it is plausible, and a person says wh
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bus.adapter import Reading
 from bus.errors import Refused
 from bus.messages import Op
 from router.core.guard import dangling, shrunk
+from router.core.rekey import LINK
 from router.core.rules import District
 from router.sources.judging import Judged, Judging
+from router.sources.rekeying import Rekeying
 from router.sources.shelf import Read, Shelf
 from router.sources.staging import Mapped, Staged, Staging
 
@@ -21,12 +23,20 @@ class Planning:
     """Makes the plans of one source, on a shelf: its own, or a copy to see what a file would do."""
 
     def __init__(
-        self, *, system: str, shelf: Shelf, mapped: Sequence[Mapped], judging: Judging, district: District
+        self,
+        *,
+        system: str,
+        shelf: Shelf,
+        mapped: Sequence[Mapped],
+        judging: Judging,
+        rekeying: Rekeying,
+        district: District,
     ) -> None:
         self._system = system
         self._shelf = shelf
         self._mapped = mapped
         self._judging = judging
+        self._rekeying = rekeying
         self._district = district
 
     async def plan(self, reading: Reading, read: Read, at_ms: int) -> tuple[Read, Judged]:
@@ -42,18 +52,19 @@ class Planning:
         staged = await staging.run(self._mapped)
         self._guard(reading, staged)
         await self._carry(reading)
+        relinked = await self._rekeying.relink()
         planned = dict(self._shelf.read("plan_counts"))
         read = read.ended(
             "publishing",
             0,
             rows=sum(staged.rows.values()),
             creates=planned.get(Op.CREATE.value, 0),
-            updates=planned.get(Op.UPDATE.value, 0),
+            updates=planned.get(Op.UPDATE.value, 0) + planned.get(LINK, 0),
             deletes=planned.get(Op.DELETE.value, 0),
             set_aside=staged.set_aside,
-            remarks=tuple([*reading.warnings, *staged.remarks]),
+            remarks=tuple([*_said(relinked), *reading.warnings, *staged.remarks]),
         )
-        return read, await self._judging.judge(at_ms)
+        return read, await self._judging.judge(at_ms, relinked)
 
     def _follow(self, read: Read) -> None:
         """See that a reading comes after what was taken, and right after it. Raises Refused."""
@@ -95,3 +106,10 @@ class Planning:
                 shelf.write("plan_schools", [(full,)]),
             ]
         )
+
+
+def _said(relinked: Mapping[str, int]) -> list[str]:
+    return [
+        f"{entity}: {count:,} records seem to have other ids than before. See runbooks/re-key.md"
+        for entity, count in relinked.items()
+    ]

@@ -8,6 +8,8 @@ from bus import subjects
 from bus.codec import encode_event
 from bus.messages import Event, Op
 from bus.port import Bus, Message
+from router.core.rekey import LINK
+from router.sources.rekeying import was
 from router.sources.shelf import Read, Shelf
 
 BATCH: Final = 2_000
@@ -63,6 +65,7 @@ class Publishing:
                 await self._bus.publish(subjects.EVENTS, messages)
             kept = [(row[1], row[2], row[4], row[5]) for row in rows if row[3] != Op.DELETE.value]
             gone = [(row[1], row[2]) for row in rows if row[3] == Op.DELETE.value]
+            gone += [(row[1], was(row[7])) for row in rows if row[3] == LINK]
             await shelf.commit(
                 [
                     shelf.write("advance", kept),
@@ -88,4 +91,5 @@ class Publishing:
                 read=str(read.number),
             )
             body = encode_event(event)
-        return Message(subjects.event(self._system, entity, op), body, id_, None, traceparent(id_))
+        said = Op.UPDATE.value if op == LINK else op
+        return Message(subjects.event(self._system, entity, said), body, id_, None, traceparent(id_))

@@ -235,6 +235,12 @@ WHERE w.approved = 0 AND (?1 = 0 OR w.entity NOT IN (SELECT value FROM json_each
 DELETE FROM plan WHERE op = 'delete' AND ? < 1 AND NOT EXISTS
     (SELECT 1 FROM held h WHERE h.entity = plan.entity AND h.local_id = plan.local_id);
 
+-- relink: a record that has another id: what its event says, and what the plan does with it
+UPDATE plan SET op = 'link', body = ? WHERE id = ?;
+
+-- unplan_gone: its old id has not gone
+DELETE FROM plan WHERE op = 'delete' AND entity = ? AND local_id = ?;
+
 -- plan_cells
 SELECT entity, school, op, count(*) FROM plan GROUP BY entity, school, op;
 
