@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import IO, Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -107,6 +107,14 @@ class Form(Settings):
         if self.delimiter == self.quote:
             raise ValueError("delimiter and quote are the same")
         return self
+
+
+def file_names(form: Form, tables: Collection[TableForm]) -> Iterator[str]:
+    """The names of files that the settings say."""
+    if not tables or any(not table.file for table in tables):
+        yield form.file
+    for table in tables:
+        yield from filter(None, (table.file, table.deletes))
 
 
 def check_tables(form: Form, tables: Iterable[tuple[str, TableForm]]) -> None:

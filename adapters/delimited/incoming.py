@@ -4,9 +4,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from adapters.files.names import Template
 from adapters.files.source import InboxSettings
 
-from .form import Form, TableForm, check_tables
+from .form import Form, TableForm, check_tables, file_names
 
 
 class TableIn(TableForm):
@@ -19,7 +20,9 @@ class TableIn(TableForm):
 
 
 class SourceSettings(Form, InboxSettings):
-    """A name of a file may have a * for anything. Its date, time, number and * tell the sets of files apart.
+    """A name of a file may have a * for anything. Its date, time, number and * tell the sets of files apart:
+    of several tables `students_20261124.csv` and `staff_20261124.csv` are `set-20261124`, and the marker that
+    says that they are whole is `set-20261124.done`.
 
     `kind: full`: a set has the file of each table, with all records. `changes`: what changed since the last
     one. For the rest see Form and InboxSettings.
@@ -30,6 +33,10 @@ class SourceSettings(Form, InboxSettings):
     @model_validator(mode="after")
     def _check_tables(self) -> Self:
         check_tables(self, self.tables.items())
+        names = file_names(self, self.tables.values())
+        if len({Template(name).tells_apart for name in names}) > 1:
+            what = "the same of {date}, {time}, {seq} and * in each, in the same order"
+            raise ValueError(f"names of files that are read together: expected {what}")
         for name, table in self.tables.items():
             if self.header and table.columns:
                 raise ValueError(f"tables: {name}: columns: only with header: false (the header says it)")

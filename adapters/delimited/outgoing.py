@@ -1,6 +1,5 @@
 """What the settings of a destination of delimited files may say."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
@@ -9,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from adapters.files.names import Template
 from adapters.files.outbox import OutboxSettings
 
-from .form import Form, TableForm, check_tables
+from .form import Form, TableForm, check_tables, file_names
 
 
 def _date_format(written: str) -> str:
@@ -50,16 +49,10 @@ class DestinationSettings(Form, OutboxSettings):
         check_tables(self, self.tables.items())
         if self.kind == "full" and self.operation:
             raise ValueError("operation: only with kind: changes (a full file has all that is there)")
-        for name in self._names():
+        for name in file_names(self, self.tables.values()):
             if "*" in name:
                 raise ValueError(f'file: "{name}": * (only a source reads names that it does not know)')
             if self.kind == "changes" and "seq" not in Template(name).names:
                 what = "changes only need {seq}, or one is written over that nobody has read yet"
                 raise ValueError(f'file: "{name}": {what}')
         return self
-
-    def _names(self) -> Iterator[str]:
-        if not self.tables or any(not table.file for table in self.tables.values()):
-            yield self.file
-        for table in self.tables.values():
-            yield from filter(None, (table.file, table.deletes))

@@ -43,6 +43,15 @@ class Template:
         """What stands in braces."""
         return frozenset(name for _, name, _ in self._parts if name)
 
+    @property
+    def tells_apart(self) -> tuple[str, ...]:
+        """What tells its files apart, in order: all that stands in braces but the table, and each *."""
+        found: list[str] = []
+        for literal, name, spec in self._parts:
+            found += ["*"] * literal.count("*")
+            found += [f"{name}:{spec}"] if name not in ("", "table") else []
+        return tuple(found)
+
     def name(self, *, at_ms: int, seq: int = 0, table: str = "") -> str:
         """The name of the file that is written then."""
         at = datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -172,7 +172,7 @@ class Outbox:
                 put(folder / name)
             sync_folder(folder)
             held.placed(write.seq)
-            self._late = set(write.rows) if late else set()
+            self._late.update(write.rows if late else ())
         return bool(writes)
 
     def _decide(self, held: Holdings, batch: Sequence[Delivery]) -> tuple[list[Receipt], list[Change]]:

@@ -10,7 +10,7 @@ import pytest
 from real_nats import NatsServer
 from running import Place, Router, check_conservation, streams, until
 
-DISTRICT = 'name: Files\ntimezone: America/Chicago\nnats: {{url: "{nats}"}}\n'
+DISTRICT = 'name: Files\ntimezone: America/Chicago\nnats: {{url: "{nats}"}}\nguards: {{first_read: flow}}\n'
 STUDENT = """\
 entity: student
 owner: library
@@ -194,16 +194,35 @@ async def test_killed_at_any_time_no_change_stands_in_two_files(place: Place) ->
     assert sorted(changes) == sorted(expected)
 
 
-async def test_a_file_in_another_encoding_is_refused_with_its_place_and_nothing_moves(place: Place) -> None:
+async def test_what_is_not_sound_is_refused_with_its_place_and_nothing_moves(place: Place) -> None:
     names = dict(enumerate(NAMES))
+    folder = place.state / "library"
+    unsound = {
+        "pupils_251126.txt": (b"\xef\xbb\xbf" + HEADER.encode(), "pupils_251126.txt:1:1: the mark of utf-8"),
+        "pupils_261126.txt": (HEADER.encode(), "the last good read had 30"),
+        "pupils_271126.txt": (HEADER.encode() + b"1;Zo", "pupils_271126.txt:2:3: 2 cells (expected 6)"),
+    }
+
     with Router(place) as router:
         await router.start()
         export(place, 24, names)
         await until(lambda: arrived(place, names))
-        folder = place.state / "library"
-        (folder / "pupils_251126.txt").write_bytes(b"\xef\xbb\xbf" + HEADER.encode())
-        await until(lambda: (folder / "refused" / "pupils_251126.txt").exists())
+        for name, (content, why) in unsound.items():
+            (folder / name).write_bytes(content)
+            await until(lambda name=name: (folder / "refused" / name).exists())
+            assert why in (folder / "refused" / f"{name}.report.txt").read_text()
 
-    report = (folder / "refused" / "pupils_251126.txt.report.txt").read_text()
-    assert "pupils_251126.txt:1:1: the mark of utf-8 (expected cp1252)" in report
     assert arrived(place, names)
+
+
+async def test_a_row_without_an_id_is_set_aside_and_the_others_arrive(place: Place) -> None:
+    names = dict(enumerate(NAMES))
+    path = export(place, 24, names)
+    with path.open("ab") as file:
+        file.write(b";Nobody;28.02.2011;ja;1,5;\r\n")
+
+    with Router(place) as router:
+        await router.start()
+        await until(lambda: arrived(place, names))
+
+    assert (place.state / "library" / "done" / path.name).exists()

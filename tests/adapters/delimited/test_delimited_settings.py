@@ -88,6 +88,11 @@ WRONG = {
     ),
     "a star in a name that is written": ("destination", "file: '{table}*.csv'", "* (only a source reads"),
     "a date format that is none": ("destination", "dates: '%d.%m'", '6:12: "dates": no date format'),
+    "names that do not tell the same sets apart": (
+        "source",
+        "tables: {students: {file: 'a-{date}-*'}, staff: {file: 'b-*-{date}'}}",
+        "5:5: names of files that are read together: expected the same of {date}, {time}, {seq} and *",
+    ),
     "columns beside a header": (
         "source",
         "tables: {students: {columns: [a]}}",
@@ -116,12 +121,13 @@ def problems_of(folder: Path, side: str, setting: str) -> list[str]:
     return [str(problem) for problem in check_folder(folder, folder / "state")[1]]
 
 
-@pytest.mark.parametrize("side", ["source", "destination"])
-@pytest.mark.parametrize("wrong", WRONG)
+SIDES = ("source", "destination")
+EACH = [(wrong, side) for wrong, (of, _, _) in WRONG.items() for side in SIDES if of in (side, "both")]
+
+
+@pytest.mark.parametrize(("wrong", "side"), EACH)
 def test_a_wrong_setting_is_reported_at_its_place(tmp_path: Path, wrong: str, side: str) -> None:
-    of, setting, expected = WRONG[wrong]
-    if of not in (side, "both"):
-        pytest.skip(f"only a {of} has it")
+    _, setting, expected = WRONG[wrong]
 
     problems = problems_of(tmp_path, side, setting)
 
@@ -130,7 +136,7 @@ def test_a_wrong_setting_is_reported_at_its_place(tmp_path: Path, wrong: str, si
     assert expected in problems[0]
 
 
-@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize("side", SIDES)
 def test_without_a_mistake_there_is_no_problem(tmp_path: Path, side: str) -> None:
     settings = (
         "delimiter: tab\n    file: '{table}_{date:%Y%m%d}-{seq}.csv'\n    kind: changes\n    operation: {}"
