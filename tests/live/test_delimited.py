@@ -48,6 +48,7 @@ WAREHOUSE = f"""\
 system: warehouse
 destination:
   adapter: sql
+  mode: live
   settings: {{url: "sqlite:///${{state}}/warehouse.db"}}
   entities: {{student: {{table: students, {FIELDS}}}}}
 """
@@ -55,6 +56,7 @@ BUSES = f"""\
 system: buses
 destination:
   adapter: delimited
+  mode: live
   settings:
     folder: ${{state}}/buses
     delimiter: tab
@@ -67,6 +69,7 @@ MEALS = f"""\
 system: meals
 destination:
   adapter: delimited
+  mode: live
   settings:
     folder: ${{state}}/meals
     file: "{{table}}-{{seq}}.csv"
