@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
 from router.core.accepted import Accepted, Unit, after_change
 from router.core.authority import owners_at, wins
-from router.core.held import Told, in_hand
+from router.core.held import SKEW_MS, Told, in_hand, together
 from router.core.rules import EntityRule, FieldRule, Normal
 from router.core.saying import Saying
 from router.core.voices import system_of
@@ -97,11 +97,13 @@ class Draft:
             return
         spoken = saying.spoke_of(unit)
         said = tuple([saying.says(name) for name in unit])
-        if spoken and self._same(unit, claims, said):
-            return
         handed = self._handed(unit, said)
+        if spoken and self._same(unit, claims, said) and not self._went_back(unit, claims, handed):
+            return
         if self._takes_up(unit, claims):
             saying.notes(unit, claims)
+            # Over its own newer edit, it may be: then what stands has never been given to it.
+            self._owed = self._owed or handed[-1][1] != stands
             return
         base = self._base(said, spoken, handed)
         rule = self._rules.fields[unit[0]]
@@ -111,6 +113,21 @@ class Draft:
             self._alone(unit, claims, rule)
         else:
             self._conflict(unit, claims, stands, rule)
+
+    def _went_back(
+        self, unit: Unit, claims: tuple[Value, ...], handed: list[tuple[int, tuple[Value, ...]]]
+    ) -> bool:
+        """It says what it said before it was given something else. One that takes up at once has gone back to
+        it; so soon after that nobody can tell, it is told again.
+        """
+        there = [(at_ms, values) for at_ms, values in handed if at_ms <= self._at_ms]
+        if self._system in self._rules.lags_s or not there or self._same(unit, claims, there[-1][1]):
+            return False
+        if there[-1][0] <= self._at_ms - SKEW_MS:
+            return True
+        self._saying.changes_its_mind(unit)
+        self._owed = True
+        return False
 
     def _claimed(self, name: str, fresh: Mapping[str, Value]) -> Value:
         return fresh[name] if name in fresh else self._saying.says(name)
@@ -132,26 +149,14 @@ class Draft:
             return []
         before, lag_s = self._saying.before, self._rules.lags_s.get(self._system)
         entries = [in_hand(self._told.given, before, name, self._at_ms, lag_s) for name in unit]
-        if len(unit) == 1:
-            return [(at_ms, (value,)) for at_ms, value in entries[0]]
-        times = sorted({at_ms for each in entries for at_ms, _ in each})
-        return [
-            (
-                at_ms,
-                tuple(
-                    next((value for when, value in reversed(each) if when <= at_ms), now)
-                    for each, now in zip(entries, said, strict=True)
-                ),
-            )
-            for at_ms in times
-        ]
+        return together(entries, said)
 
     def _takes_up(self, unit: Unit, claims: tuple[Value, ...]) -> bool:
         """Does it say what it was given? Then it has that, and what was given before is obsolete."""
         said = tuple([self._saying.says(name) for name in unit])
         taken = [at_ms for at_ms, each in self._handed(unit, said) if self._same(unit, claims, each)]
         if taken:
-            self._saying.took_up(unit, taken[-1])
+            self._saying.took_up(unit, taken[0])  # the same again may be yet to come
         return bool(taken)
 
     def _base(
@@ -194,8 +199,8 @@ class Draft:
         self, unit: Unit, claims: tuple[Value, ...], stands: tuple[Value, ...], rule: FieldRule
     ) -> None:
         origin = self._origin(unit)
-        if origin.system == self._system and self._record.aliases.get(self._system):
-            # Two ids of one system: where they differ, the main one speaks for it.
+        if origin.system == self._system:
+            # Nobody else has changed it since. Where two ids of one system differ, the main one speaks for it.
             if self._told.alias:
                 self._saying.notes(unit, claims)
             else:

@@ -12,6 +12,10 @@ from router.core.authority import NO_SPANS, Spans
 from router.core.rules import EntityRule
 
 PENDING_MAX: Final = 8
+SKEW_MS: Final = 300_000
+"""By how much a system's clock may be wrong, and a delivery be under way: what lies closer together has no
+order that anybody knows.
+"""
 
 Given = Mapping[str, Sequence[tuple[int, Value]]]
 """By field what a system was given: (when, the record's value), oldest first."""
@@ -65,9 +69,34 @@ def in_hand(
     if lag_s is not None:
         after_ms = max(at_ms - int(lag_s * 1000), _took(seen, name))
         return [entry for entry in given.get(name, ()) if entry[0] > after_ms]
-    entries = pending(given, seen, name)
-    there = sum(given_ms <= at_ms for given_ms, _ in entries)
+    after_ms = since_of(seen, name) - SKEW_MS  # what was given at about the time of an edit may be there yet
+    entries = [entry for entry in given.get(name, ()) if entry[0] > after_ms]
+    there = sum(given_ms <= at_ms - SKEW_MS for given_ms, _ in entries)
     return entries[max(there - 1, 0) :]
+
+
+def together(
+    entries: Sequence[Sequence[tuple[int, Value]]], said: tuple[Value, ...]
+) -> list[tuple[int, tuple[Value, ...]]]:
+    """What a system was given of fields that move together, by the entries of each; `said`: what it says.
+
+    A field that is listed from a later time on only was then as the system said, or already as listed.
+
+    >>> together([[(1, "a"), (5, "b")], [(5, "d")]], ("-", "c"))
+    [(1, ('a', 'c')), (1, ('a', 'd')), (5, ('b', 'd'))]
+    """
+    if len(entries) == 1:
+        return [(at_ms, (value,)) for at_ms, value in entries[0]]
+    listed = tuple([each[0][1] if each else now for each, now in zip(entries, said, strict=True)])
+    found: dict[tuple[int, tuple[Value, ...]], None] = {}
+    for at_ms in sorted({at_ms for each in entries for at_ms, _ in each}):
+        for before in (said, listed):
+            values = [
+                next((value for given_ms, value in reversed(each) if given_ms <= at_ms), then)
+                for each, then in zip(entries, before, strict=True)
+            ]
+            found[at_ms, tuple(values)] = None
+    return list(found)
 
 
 def _took(seen: Seen | None, name: str) -> int:
@@ -101,14 +130,31 @@ def not_taken_up(record: Record, system: str, given: Given, rules: EntityRule) -
     return found
 
 
+def has(record: Record, system: str, given: Given, name: str) -> bool:
+    """Has a system the record's value for certain? Not if it was given one at about the time at which it
+    said another: nobody knows which came last.
+    """
+    value, seen = record.values.get(name), record.seen.get(system)
+    says = UNKNOWN if seen is None or name not in seen.names else seen.said.get(name, value)
+    if not (entries := given.get(name)):
+        return says == value
+    since_ms, (given_ms, last) = since_of(seen, name), entries[-1]
+    if abs(given_ms - since_ms) <= SKEW_MS:
+        return says == value == last
+    return (last if given_ms > since_ms else says) == value
+
+
 def handed(given: Given, seen: Seen | None, values: Fields, at_ms: int) -> dict[str, list[tuple[int, Value]]]:
-    """What a system was given, now that it has been given these values too; what it took up is forgotten."""
+    """What a system was given, now that it has been given these values too; what it took up is forgotten.
+
+    Of a value that is given over and over, the first time and the last are kept: it may have said something
+    else in between, and what a late one has in its folder may be the last.
+    """
     found: dict[str, list[tuple[int, Value]]] = {}
     for name, value in values.items():
         took_ms = _took(seen, name)
         entries = [entry for entry in given.get(name, ()) if entry[0] > took_ms]
-        # The same value again is news to a system that has said something else meanwhile.
-        if not entries or entries[-1][1] != value or entries[-1][0] <= since_of(seen, name):
-            entries.append((at_ms, value))
-        found[name] = entries[-PENDING_MAX:]
+        if [entry[1] for entry in entries[-2:]] == [value, value]:
+            entries.pop()
+        found[name] = [*entries, (at_ms, value)][-PENDING_MAX:]
     return found

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from bus.messages import EXISTENCE, Claim, Conflict, Event, Op, Origin, Outcome, Record, Seen, Value
 from router.core.authority import owners_at
 from router.core.fields import Draft, Merged
-from router.core.held import NOTHING_TOLD, Told, pending
+from router.core.held import NOTHING_TOLD, SKEW_MS, Told, pending
 from router.core.rules import EntityRule
 
 _SEEN: Final = Record._fields.index("seen")
@@ -172,6 +172,8 @@ def _appeared(
         reason = "it is deleted: only a full event of the owner brings it back"
         return Decision(Outcome.REFUSED, tombstone, False, event.op, reason=reason)
     empty = tombstone or Record(key, rules.name, 0, 0, True, (), 0, {}, {}, {}, {})
+    # What others said of it before it was gone is no base: they were told that it is gone.
+    empty = empty._replace(seen={name: Seen(seen.at_ms) for name, seen in empty.seen.items()})
     if tombstone is None and not rules.invariants:
         merged = _first(empty, event, rules, event_seq, told)
     else:
@@ -287,8 +289,11 @@ def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: 
     if system not in owners_at(rules, at_ms, told.spans):
         seen = Seen(at_ms, said={EXISTENCE: False}, claims={EXISTENCE: Claim(event_seq, at_ms)})
         after = record._replace(seen={**record.seen, system: seen})
-        reason = f"existence belongs to {_existence_owner(rules)}"
         owed = system in rules.two_way
+        if _was_told_so(before, at_ms, told):
+            reason = "it was told so, and has not heard yet that the record is back"
+            return Decision(Outcome.UNCHANGED, after, False, Op.DELETE, reason=reason, owed=owed)
+        reason = f"existence belongs to {_existence_owner(rules)}"
         return Decision(Outcome.REFUSED, after, False, Op.DELETE, reason=reason, owed=owed)
     edits = _edits_since(record, before, system, told)
     gone = record._replace(
@@ -328,6 +333,15 @@ def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: 
         by_field=dict.fromkeys(edits, Outcome.CONFLICT),
         conflicts=(conflict,),
     )
+
+
+def _was_told_so(before: Seen | None, at_ms: int, told: Told) -> bool:
+    """A removal of a record that is back: the system has not spoken of it since, and what it was given since
+    came about then, or later.
+    """
+    if before is None or before.names:
+        return False
+    return all(entry[0] > at_ms - SKEW_MS for entries in told.given.values() for entry in entries)
 
 
 def _edits_since(record: Record, before: Seen | None, system: str, told: Told) -> tuple[str, ...]:

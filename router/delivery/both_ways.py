@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bus.codec import encode_given
 from bus.messages import EXISTENCE, Outcome, Record, Value
-from router.core.held import NOTHING_GIVEN, UNKNOWN, Given, handed, known
+from router.core.held import NOTHING_GIVEN, UNKNOWN, Given, handed, has, known
 from router.core.mapping import id_of
 from router.database import Write
 from router.delivery.settled import Claim, Settled
@@ -64,7 +64,7 @@ class BothWays:
                     self._keep(kept, record, given, name)
         if kept:
             record = record._replace(values={**record.values, **kept})
-        has_it = all(known(record, self._system, given, name) == record.values.get(name) for name in names)
+        has_it = all(has(record, self._system, given, name) for name in names)
         return record, has_it and (EXISTENCE not in seen.said if seen else True)
 
     def _keep(self, kept: dict[str, Value], record: Record, given: Given, name: str) -> None:
@@ -124,15 +124,19 @@ class BothWays:
             return []
         for each in done:
             names = self.names.get(each.record.entity)
-            if names is None or each.outcome not in (Outcome.DELIVERED, Outcome.UNCHANGED) or not each.hash:
+            if names is None or each.outcome not in (Outcome.DELIVERED, Outcome.UNCHANGED):
                 continue
             record, claim = each.record, each.claim
-            values = {name: record.values.get(name) for name in names}
-            seen = record.seen.get(self._system)
-            pending = handed(given.get(claim.key, NOTHING_GIVEN), seen, values, now_ms)
-            gave.append((self._system, claim.record, encode_given(pending)))
-            if lag_s := self._lags_s.get(record.entity):
-                takeup.append((self._system, claim.record, now_ms + int(lag_s * 1000)))
+            if not each.hash:  # it is gone there, and what was given with it
+                gave.append((self._system, claim.record, encode_given(NOTHING_GIVEN)))
+                continue
+            if each.sent:
+                values = {name: record.values.get(name) for name in names}
+                seen = record.seen.get(self._system)
+                pending = handed(given.get(claim.key, NOTHING_GIVEN), seen, values, now_ms)
+                gave.append((self._system, claim.record, encode_given(pending)))
+                if lag_s := self._lags_s.get(record.entity):
+                    takeup.append((self._system, claim.record, now_ms + int(lag_s * 1000)))
             if not claim.held.hash or (each.local_id and each.local_id != claim.held.local_id):
                 local_id = each.local_id or id_of(record.key)
                 links.append((self._system, record.entity, local_id, record.key))

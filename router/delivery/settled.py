@@ -59,7 +59,7 @@ class HeldWork(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """How one claim ended: what commits, what is told."""
+    """How one claim ended: what commits, what is told. `sent`: the system was told, and not only compared."""
 
     claim: Claim
     record: Record
@@ -70,6 +70,7 @@ class Settled(NamedTuple):
     reason: str = ""
     retry_after_s: float | None = None
     tried: bool = True
+    sent: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -174,6 +174,8 @@ class Worker:
 
         Returns for how many seconds to leave the system alone then.
         """
+        # What a put is about may be committed, and not at hand yet: of these a change's rev tells nothing.
+        self._records.forget([claim.key for claim in claims if claim.put])
         records = self._records.many([claim.key for claim in claims])
         # Just committed, and not at hand yet: the next round has it.
         claims = self.both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
@@ -257,7 +259,7 @@ class Worker:
         if outcome is Outcome.FAILED or outcome in OPEN:
             hash_ = HELD_UNKNOWN if self._in_doubt(claim) else claim.held.hash
         return Settled(
-            claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s, receipt.tried
+            claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s, receipt.tried, True
         )
 
     async def _commit(self, settled: Sequence[Settled], given: Mapping[str, Given] = NOBODY_GIVEN) -> None:

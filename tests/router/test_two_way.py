@@ -225,3 +225,21 @@ def test_when_a_field_changes_its_owner_the_new_ones_open_claim_stands(town: Tow
 
     assert records(town)["student/1"].values["badge"] == "2"
     assert of(town, "sis")["badge"] == "2"
+
+
+def test_a_student_who_comes_back_with_the_same_values_is_there_again(town: Town) -> None:
+    lived(town, sis(name="Ada", email=None))
+    lived(town, idp(name="Ada", after_ms=HOUR_MS))
+    lived(town, event("1", system="sis", op=Op.DELETE, at_ms=START_MS + 2 * HOUR_MS))
+    assert "student/1" not in town.fars["idp"].records
+    lived(town, sis(name="Ada", email=None, after_ms=3 * HOUR_MS))
+
+    assert of(town, "idp")["name"] == "Ada"
+
+
+def test_what_was_only_compared_is_not_taken_for_given(town: Town) -> None:
+    lived(town, sis(name="Ada", email=None, nick=None, badge=None))
+    lived(town, sis(name="Bea", email=None, nick=None, badge=None, after_ms=HOUR_MS))
+    sql = "SELECT given FROM ledger WHERE destination = 'sis' AND given IS NOT NULL"
+
+    assert town.disk.rows("index.sqlite", sql) == []

@@ -17,6 +17,8 @@ EVENT_OUTCOMES = {
     Outcome.UNCHANGED,
     Outcome.STALE,
     Outcome.REFUSED,
+    Outcome.CONFLICT,
+    Outcome.HELD,
     Outcome.INVALID,
     Outcome.UNMATCHED,
 }
@@ -48,6 +50,8 @@ def audited(town: Town) -> dict[str, list[AuditRecord]]:
     """All audit records by id, as often as they stand there."""
     found: dict[str, list[AuditRecord]] = {}
     for stored in town.server.streams["AUDIT"].messages.values():
+        if stored.subject.startswith("audit.conflict."):  # a conflict, with its values
+            continue
         for record in decode_audit(stored.body):
             found.setdefault(record.id, []).append(record)
     return found

@@ -49,7 +49,7 @@ def simulate(seed: object, *, faults: float = 0.5, lives: int | None = None) -> 
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            problems = [line for leaf in leaves(error) for line in _told(leaf)]
+            problems = [line for leaf in leaves(error) for line in told(leaf)]
         sent = [count for far in town.fars.values() for count in far.sent.values()]
         return Result(seed, problems, town.trace.lines, crashes, max(sent, default=0))
     finally:
@@ -63,7 +63,7 @@ def leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def _told(error: BaseException) -> list[str]:
+def told(error: BaseException) -> list[str]:
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = [f"    {Path(frame.filename).name}:{frame.lineno} {frame.line}" for frame in frames]
     return [f"{type(error).__name__}: {error}", *where]

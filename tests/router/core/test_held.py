@@ -1,7 +1,7 @@
 """What a system has of a field, as far as the hub knows."""
 
 from bus.messages import Record, Seen
-from router.core.held import PENDING_MAX, UNKNOWN, handed, in_hand, known, pending
+from router.core.held import PENDING_MAX, SKEW_MS, UNKNOWN, handed, has, in_hand, known, pending
 
 
 def record(seen: Seen | None) -> Record:
@@ -31,7 +31,6 @@ def test_what_it_is_given_is_added_to_what_is_pending_and_what_it_took_up_goes()
     given = handed({"f": ((4, "old"), (6, "b"))}, seen, {"f": "c"}, 9)
 
     assert given == {"f": [(6, "b"), (9, "c")]}
-    assert handed(given, seen, {"f": "c"}, 12) == given
     assert pending(given, seen, "f") == given["f"]
 
 
@@ -41,13 +40,44 @@ def test_the_same_value_is_given_again_to_a_system_that_has_said_something_else(
     assert handed({"f": ((6, "b"),)}, seen, {"f": "b"}, 12) == {"f": [(6, "b"), (12, "b")]}
 
 
+def test_of_a_value_that_is_given_over_and_over_the_first_time_and_the_last_are_kept() -> None:
+    given = handed({"f": ((1, "a"),)}, None, {"f": "b"}, 2)
+    for at_ms in (3, 4, 5):
+        given = handed(given, None, {"f": "b"}, at_ms)
+
+    assert given == {"f": [(1, "a"), (2, "b"), (5, "b")]}
+
+
 def test_who_takes_up_at_once_has_the_last_and_who_is_late_may_say_any() -> None:
     seen = Seen(1, ("f",), since={"f": 1}, took={"f": 2})
-    given = {"f": ((2, "a"), (3, "b"), (5, "c"), (9, "d"))}
+    at = [SKEW_MS * number for number in range(1, 5)]
+    given = {"f": ((2, "a"), *zip(at, "bcd", strict=False))}
 
-    assert [value for _, value in in_hand(given, seen, "f", 6, None)] == ["c", "d"]
-    assert [value for _, value in in_hand(given, seen, "f", 6, 100)] == ["b", "c", "d"]
-    assert [value for _, value in in_hand(given, seen, "f", 6, 0.002)] == ["c", "d"]
+    def says(at_ms: int, lag_s: float | None) -> list[object]:
+        return [value for _, value in in_hand(given, seen, "f", at_ms, lag_s)]
+
+    assert says(at[2], None) == ["c", "d"]
+    assert says(at[2] - 1, None) == ["b", "c", "d"]
+    assert says(at[2], 1000 * SKEW_MS) == ["b", "c", "d"]
+    assert says(at[2], SKEW_MS / 500) == ["c", "d"]
+
+
+def test_what_was_given_at_about_the_time_of_an_edit_is_in_nobody_knows_which_order() -> None:
+    def has_it(record_has: str, given_ms: int) -> bool:
+        seen = Seen(9, ("f",), {"f": "typed"}, since={"f": SKEW_MS})
+        now = record(seen)._replace(values={"f": record_has})
+        return has(now, "s", {"f": ((given_ms, "given"),)}, "f")
+
+    assert [has_it(value, 2 * SKEW_MS + 1) for value in ("given", "typed")] == [True, False]
+    assert [has_it(value, SKEW_MS + 5) for value in ("given", "typed")] == [False, False]
+    assert [has_it(value, -1) for value in ("given", "typed")] == [False, True]
+
+
+def test_who_was_given_nothing_has_what_it_says_and_who_never_spoke_nothing() -> None:
+    assert has(record(Seen(1, ("f",))), "s", {}, "f")
+    assert not has(record(Seen(1, ("f",), {"f": "x"})), "s", {}, "f")
+    assert not has(record(None), "s", {}, "f")
+    assert has(record(None), "s", {"f": ((SKEW_MS, "c"),)}, "f")
 
 
 def test_only_the_newest_are_kept() -> None:
