@@ -200,7 +200,7 @@ class Draft:
     ) -> None:
         origin = self._origin(unit)
         if origin.system == self._system:
-            # Nobody else has changed it since. Where two ids of one system differ, the main one speaks for it.
+            # Nobody else has changed it since. Of two ids of one system the main one speaks for it.
             if self._told.alias:
                 self._saying.notes(unit, claims)
             else:
