@@ -53,6 +53,7 @@ simulate: setup
 fuzz: setup
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),3500) FUZZ_STEPS=60 \
 	    $(BIN)/python -m pytest -q tests/router/core/test_merging_state.py $(ARGS)
+	@$(BIN)/python tests/simulation/run_of_three.py --seeds $(or $(SEEDS),300)
 
 # -- test
 

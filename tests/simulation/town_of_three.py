@@ -84,7 +84,7 @@ class TownOfThree(Town):
         self.district = replace(
             self.district,
             entities={"student": STUDENT},
-            guards=Guards(dangling_max=1.0, shrink_max=1.0),
+            guards=Guards(dangling_max=1.0, shrink_max=1.0, first_read="flow"),
             systems={name: _system(name) for name in self.fars},
         )
         self.picks = 0
