@@ -78,6 +78,20 @@ def reader(stream: IO[bytes], unended: Unended = ignore) -> Reader:
     return csv.reader(lines(stream, unended), strict=True)
 
 
+def blemishes(stream: IO[bytes]) -> list[str]:
+    """How the beginning of a file is written where CSV is written otherwise, though it can be read.
+
+    >>> blemishes(io.BytesIO(b"\\xef\\xbb\\xbfsourcedId,name\\ro1,Elm\\r"))
+    ['a byte order mark before the header (expected none)', 'lines end in CR alone (expected CR LF)']
+    """
+    start, found = stream.read(CHUNK_BYTES), []
+    if start.startswith(codecs.BOM_UTF8):
+        found.append("a byte order mark before the header (expected none)")
+    if b"\r" in start and b"\n" not in start:
+        found.append("lines end in CR alone (expected CR LF)")
+    return found
+
+
 def undecodable(stream: IO[bytes], encoding: str = "utf-8") -> Faulty:
     """Read from the start to find where the bytes stop being of the encoding. Only called when they do."""
     decoder = codecs.getincrementaldecoder("utf-8" if encoding == "utf-8-sig" else encoding)()

@@ -89,6 +89,7 @@ class OneRosterReading(FileReading):
                 raise Refused([f"{self.name}: no {manifest.FILE} in it"], code="manifest")
             self._warn(f"{manifest.FILE}: it is not there: the files are read as bulk")
             return manifest.guessed(present)
+        self._say_blemishes("manifest")
         with self._open("manifest") as stream:
             return manifest.read(stream, present, self._warn)
 
@@ -112,6 +113,7 @@ class OneRosterReading(FileReading):
 
     def _header(self, table: str) -> Layout:
         described = TABLES[self._manifest.version][table]
+        self._say_blemishes(table)
         with self._located(table), self._open(table) as stream:
             cells = next(text.reader(stream), None)
         if not cells:
@@ -120,6 +122,11 @@ class OneRosterReading(FileReading):
         for warning in warnings:
             self._warn(warning)
         return layout
+
+    def _say_blemishes(self, table: str) -> None:
+        with self._located(table), self._open(table) as stream:
+            for blemish in text.blemishes(stream):
+                self._warn(f"{table}.csv:1: {blemish}")
 
     # Rows
 

@@ -143,8 +143,11 @@ async def test_a_headerless_file_is_refused_without_a_word_of_its_people(inbox: 
 
 
 WARNED = {
-    "BOM": ("\ufeff" + GOOD, []),
-    "CR-only line ends": (GOOD.replace("\r\n", "\r"), []),
+    "BOM": ("\ufeff" + GOOD, ["users.csv:1: a byte order mark before the header (expected none)"]),
+    "CR-only line ends": (
+        GOOD.replace("\r\n", "\r"),
+        ["users.csv:1: lines end in CR alone (expected CR LF)"],
+    ),
     "mixed line ends": (GOOD.replace("\r\n", "\n", 1), []),
     "no last line end": (GOOD.removesuffix("\r\n"), ["users.csv:3: the last line has no end"]),
     "blank last line": (GOOD + "\r\n", ["users.csv: blank lines are skipped"]),
