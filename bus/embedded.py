@@ -1,7 +1,7 @@
 """The nats-server that comes with yellowbus: on loopback, of one state folder, ending with its owner.
 
-Used when no `nats.url` is configured. A server that outlived its owner (a SIGKILL) is found by the next
-start, and stopped.
+Used when no `nats.url` is configured. It ends with its owner, also on a SIGKILL (Linux tells it); one that
+outlived it all the same, or is not done yet, is found by the next start, and waited for.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -46,6 +47,19 @@ authorization {{ user: {user}, password: {password} }}
 lame_duck_duration: 30s
 lame_duck_grace_period: 1s
 """
+
+
+_LAUNCH: Final = """\
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+os.umask(0o077)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+# Asks Linux to end it with its owner, then becomes nats-server (the pid stays). In a process of its own: in
+# one with threads nothing may be run between fork and exec. The signal comes when the *thread* that started
+# it ends, which is the loop's. An owner that was gone before it was asked for is seen by the parent's pid.
 
 
 def binary() -> Path:
@@ -88,16 +102,18 @@ async def embedded(
     folder.mkdir(parents=True, exist_ok=True)
     with _owned(folder):
         before = _remembered(folder)
+        conf = folder.resolve() / "nats.conf"
         if before is not None:
-            await _stop_orphan(folder, before, sleep, now_s)
+            await _stop_orphan(conf, before.get("pid"), sleep, now_s)
         address = _address(before, new_secret)
-        conf = folder / "nats.conf"
         _write_private(conf, _conf(folder, address, synced))
-        with (folder / "nats.log").open("ab") as output:
+        with os.fdopen(
+            os.open(folder / "nats.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab"
+        ) as output:
             # A group of its own: Ctrl-C is for the router, which still needs the server to finish.
             process = await asyncio.create_subprocess_exec(
-                binary(), "-c", conf, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
+                sys.executable, "-I", "-c", _LAUNCH, f"{os.getpid()}", binary(), "-c", conf,
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         try:
             said = {"url": address.url, "user": USER, "password": address.password, "pid": process.pid}
@@ -191,24 +207,26 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 # A server of an earlier owner.
 
 
-async def _stop_orphan(
-    folder: Path, before: dict[str, object], sleep: Sleep, now_s: Callable[[], float]
-) -> None:
-    """End a server that outlived its owner. That it takes our password proves that the pid is still its."""
-    pid = before.get("pid")
-    try:
-        await _ask(address_in(folder))
-    except Unavailable:
-        return
-    if not isinstance(pid, int):
+async def _stop_orphan(conf: Path, pid: object, sleep: Sleep, now_s: Callable[[], float]) -> None:
+    """End a server that outlived its owner, and wait until it is done: two must not write to one store."""
+    if not isinstance(pid, int) or not _serves(pid, conf):
         return
     until_s = now_s() + STOP_MAX_S
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-        while now_s() < until_s:
-            os.kill(pid, 0)
+        while _serves(pid, conf):
+            if now_s() > until_s:
+                os.kill(pid, signal.SIGKILL)
             await sleep(LOOK_EVERY_S)
-        os.kill(pid, signal.SIGKILL)
+
+
+def _serves(pid: int, conf: Path) -> bool:
+    """Does this process serve our folder? Its pid may be another process's by now."""
+    try:
+        said = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")  # empty for one that has ended
+    except OSError:
+        return False
+    return bytes(conf) in said
 
 
 @contextmanager

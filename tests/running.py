@@ -207,7 +207,7 @@ class Router:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL: nothing of it is brought to an end. Its nats-server lives on."""
+        """SIGKILL: nothing of it is brought to an end. Its nats-server ends with it."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()

@@ -12,20 +12,21 @@ import pytest
 from real_nats import eventually
 
 from bus.connection import Address, connect
-from bus.embedded import address_in, embedded
+from bus.embedded import address_in, binary, embedded
 from bus.errors import Unavailable, YellowbusError
 from bus.jetstream import JetStream
 from bus.port import Message
 
 OWNER = """
 import asyncio, sys
+import uvloop
 from pathlib import Path
 from bus.embedded import embedded
 async def main():
     async with embedded(Path(sys.argv[1]), synced=False):
         sys.stdout.write("up"); sys.stdout.flush()
         await asyncio.sleep(60)
-asyncio.run(main())
+{"uvloop": uvloop, "asyncio": asyncio}[sys.argv[2]].run(main())
 """
 
 
@@ -85,19 +86,33 @@ async def test_a_folder_with_a_living_owner_is_refused(tmp_path: Path) -> None:
             assert connection.up
 
 
-async def test_a_server_that_outlived_its_owner_is_stopped_by_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_it_ends_with_an_owner_that_was_killed_and_the_next_goes_on(tmp_path: Path, loop: str) -> None:
     owner = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", OWNER, tmp_path, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", OWNER, tmp_path, loop, stdout=asyncio.subprocess.PIPE
     )  # fmt: skip
     assert owner.stdout is not None and await owner.stdout.read(2) == b"up"
+    server, before = json.loads((tmp_path / "connection.json").read_text())["pid"], address_in(tmp_path)
+    was_alive = alive(server)
     owner.kill()
     await owner.wait()
-    orphan = json.loads((tmp_path / "connection.json").read_text())["pid"]
-    assert alive(orphan)
-    before = address_in(tmp_path)
+
+    assert was_alive
+    await eventually(lambda: not alive(server))
+    async with embedded(tmp_path, synced=False) as address, connect(address) as connection:
+        assert await connection.api("INFO")
+    assert address == before
+
+
+async def test_a_server_that_outlived_its_owner_is_stopped_by_the_next_start(tmp_path: Path) -> None:
+    async with embedded(tmp_path, synced=False) as before:
+        pass
+    orphan = await asyncio.create_subprocess_exec(binary(), "-c", tmp_path / "nats.conf")
+    said = json.loads((tmp_path / "connection.json").read_text()) | {"pid": orphan.pid}
+    (tmp_path / "connection.json").write_text(json.dumps(said))
 
     async with embedded(tmp_path, synced=False) as address:
-        await eventually(lambda: not alive(orphan))
+        assert await orphan.wait() in (0, 1, -signal.SIGTERM)
         async with connect(address) as connection:
             assert await connection.api("INFO")
 
