@@ -102,12 +102,6 @@ class Form(Settings):
             raise ValueError("expected two words, as in [Y, N]")
         return words
 
-    @model_validator(mode="after")
-    def _check_delimiter(self) -> Self:
-        if self.delimiter == self.quote:
-            raise ValueError("delimiter and quote are the same")
-        return self
-
 
 def file_names(form: Form, tables: Collection[TableForm]) -> Iterator[str]:
     """The names of files that the settings say."""

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from pydantic import Field
 
 from bus.adapter import Delivery, Receipt, Settings, Surroundings
-from bus.errors import Unavailable
+from bus.errors import ConfigError, Unavailable
 from bus.messages import Outcome
 
 from .change import Change, Unwritable
@@ -51,6 +51,10 @@ class Write(NamedTuple):
 class Format(Protocol):
     """What a kind of file makes of records."""
 
+    def problems(self) -> list[str]:
+        """What settings and mapping say differently."""
+        ...
+
     def no_table(self, table: str) -> str:
         """Why it has no such table; '' if it has."""
         ...
@@ -77,13 +81,15 @@ class Format(Protocol):
 
 
 class Outbox:
-    """Holds all records in a SQLite file of its own, and has the files written that a batch changes.
+    """A destination: all records in a SQLite file of its own, and the files written that a batch changes.
 
     First the parts are written, then rows and the names of the parts are committed, then the parts take
     their places, then the receipts are given. A crash before the commit leaves the batch to be repeated, as
     if it had never come. After the commit the next start puts in place what is not, and the batch repeated
     writes no second file. A part that is neither there nor marked as placed was placed, and collected since.
     """
+
+    batch_records_max: ClassVar[int] = 50_000
 
     def __init__(
         self,
@@ -100,7 +106,9 @@ class Outbox:
         self._lock = threading.Lock()
 
     async def check(self) -> None:
-        """Is the folder there, and may we write in it? Raises Unavailable, ConfigError."""
+        """Do settings and mapping agree, is the folder there? Raises Unavailable, ConfigError."""
+        if problems := self._format.problems():
+            raise ConfigError(f"{self._around.system}: {'; '.join(problems)}")
         await asyncio.to_thread(self._check_folder)
 
     async def apply(self, batch: Sequence[Delivery]) -> Sequence[Receipt]:

@@ -1,6 +1,6 @@
 """A folder from which a system imports OneRoster, as a destination."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import model_validator
@@ -9,8 +9,7 @@ from adapters.files.change import Unwritable
 from adapters.files.held import Cells
 from adapters.files.names import Template, free
 from adapters.files.outbox import Outbox, OutboxSettings, Write
-from bus.adapter import Delivery, Receipt, Surroundings
-from bus.errors import ConfigError
+from bus.adapter import Delivery, EntityShape, Surroundings
 from bus.messages import Op
 
 from . import cells, manifest
@@ -58,59 +57,42 @@ class _Table(NamedTuple):
     header: tuple[str, ...]
 
 
-class Destination:
-    """Writes a zip for each batch that changes any record. See adapters.files.outbox."""
+class Destination(Outbox):
+    """Writes a zip for each batch that changes any record."""
 
-    batch_records_max: ClassVar[int] = 50_000
     tables: ClassVar[Mapping[str, tuple[str, ...]]] = COLUMNS
 
     def __init__(self, settings: DestinationSettings, surroundings: Surroundings) -> None:
-        self._settings, self._around = settings, surroundings
+        changes_only = settings.kind == manifest.DELTA
+        super().__init__(settings, surroundings, _Zip(settings, surroundings), changes_only=changes_only)
+
+
+class _Zip:
+    """Records as a zip of OneRoster. See adapters.files.outbox.Format."""
+
+    def __init__(self, settings: DestinationSettings, surroundings: Surroundings) -> None:
+        self._version, self._template = settings.version, settings.template
+        self._entities = surroundings.entities
         self._tables = _described(settings.version, surroundings)
-        format_ = _Zip(settings, self._tables)
-        self._outbox = Outbox(settings, surroundings, format_, changes_only=settings.kind == manifest.DELTA)
+        self._pattern = self._template.pattern()
+        self._headers = {table: described.header for table, described in self._tables.items()}
 
-    async def check(self) -> None:
-        """Is the folder there, is what is required mapped? Raises Unavailable, ConfigError."""
-        problems = [
-            problem
-            for entity in self._around.entities
-            for problem in self._unmapped(entity.table, entity.fields)
-        ]
-        if problems:
-            raise ConfigError(f"{self._around.system}: {'; '.join(problems)}")
-        await self._outbox.check()
+    def problems(self) -> list[str]:
+        return [problem for entity in self._entities for problem in self._unmapped(entity)]
 
-    async def apply(self, batch: Sequence[Delivery]) -> Sequence[Receipt]:
-        """Take the batch and write the file. Raises Unavailable when there is no room, or no folder."""
-        return await self._outbox.apply(batch)
-
-    async def close(self) -> None:
-        """Let go of the SQLite file. Twice is fine."""
-        await self._outbox.close()
-
-    def _unmapped(self, table: str, fields: tuple[tuple[str, str], ...]) -> list[str]:
-        version = self._settings.version
+    def _unmapped(self, entity: EntityShape) -> list[str]:
+        table, version = entity.table, self._version
         if table not in self._tables:
             return [
                 f'"{table}" is no table of OneRoster {version} (expected one of {", ".join(TABLES[version])})'
             ]
-        names, described = {name for name, _ in fields}, self._tables[table]
+        names, described = {name for name, _ in entity.fields}, self._tables[table]
         unknown = [f"{table} has no column {name}" for name in sorted(names - described.allowed)]
         missing = [
             f"{table}.{name} is required and not mapped"
             for name in sorted(described.required - names - {"sourcedId"})
         ]
         return unknown + missing
-
-
-class _Zip:
-    """Records as a zip of OneRoster. See adapters.files.outbox.Format."""
-
-    def __init__(self, settings: DestinationSettings, tables: Mapping[str, _Table]) -> None:
-        self._version, self._template, self._tables = settings.version, settings.template, tables
-        self._pattern = self._template.pattern()
-        self._headers = {table: described.header for table, described in tables.items()}
 
     def no_table(self, table: str) -> str:
         return "" if table in self._tables else f'"{table}" is no table of OneRoster {self._version}'

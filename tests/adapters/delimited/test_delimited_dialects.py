@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from delimited_inbox import Inbox
 from delimited_outbox import Outbox
 from folders import deliver, rows
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.delimited.form import Dialect, Form, encoded
@@ -52,6 +52,7 @@ forms = st.fixed_dictionaries(
 ends = st.sampled_from(["crlf", "lf", "cr"])
 
 
+@example({}, "crlf", False, [["\ufeffa", "b", ""], ["", "", ""]])  # no mark of the encoding
 @given(forms, ends, st.booleans(), lines)
 def test_cells_that_fit_are_read_back(
     form: dict[str, str], end: str, all_: bool, rows: list[list[str]]
@@ -60,16 +61,15 @@ def test_cells_that_fit_are_read_back(
     fits, line = dialect.fits(), dialect.line()
     written = []
     for row in rows:
-        cells = [f"x{row[0]}", *row[1:]]
         try:
-            for cell in cells:
+            for cell in row:
                 fits("a", cell)
         except Unwritable:
             assert form["quote"] == "" or not form["encoding"].startswith("utf") or _broken(row)
             continue
-        written.append(cells)
+        written.append(row)
 
-    stream = io.BytesIO(b"".join(encoded(map(line, written), form["encoding"])))
+    stream = io.BytesIO(b"".join(encoded(map(line, written), dialect.encoding)))
 
     assert list(dialect.read(stream)) == written
 

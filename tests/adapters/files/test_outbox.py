@@ -26,6 +26,9 @@ class Lines:
     def __init__(self, *, crash: str = "", blocked: bool = False) -> None:
         self._crash, self._blocked = crash, blocked
 
+    def problems(self) -> list[str]:
+        return []
+
     def no_table(self, table: str) -> str:
         return ""
 
