@@ -150,3 +150,26 @@ async def test_several_entities_may_read_one_table(inbox: Inbox) -> None:
 
         assert reading.tables == ("students",)
         assert found[0].values == {"id": "1", "name": "Tam", "grade": "09"}
+
+
+async def test_a_header_that_may_mean_two_columns_is_neither(inbox: Inbox) -> None:
+    inbox.put("id,First Name\r\n1,Tam\r\n")
+    shape = STUDENTS._replace(fields=(("first_name", "text"), ("firstName", "text")))
+
+    refused = await inbox.refused(shape)
+
+    assert [reason.split(",")[0] for reason in refused.reasons] == [
+        "students.csv:1:1: no column first_name",
+        "students.csv:1:1: no column firstName",
+    ]
+
+
+async def test_a_column_that_two_entities_read_differently_stays_as_it_is(inbox: Inbox) -> None:
+    inbox.put("id,on,mean,clubs,since\r\n1,Y,1.5,,\r\n")
+    other = TYPED._replace(entity="staff", fields=(("on", "text"), ("mean", "number")))
+
+    async with inbox.reading(other, TYPED, booleans=["Y", "N"], decimal=".") as reading:
+        await reading.open()
+        found = await rows(reading, "students")
+
+    assert found[0].values["on"] == "Y"
