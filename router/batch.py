@@ -68,6 +68,9 @@ class Batch:
     unmatched: dict[LinkName, Unmatched] = field(default_factory=dict)
     matched: dict[LinkName, int] = field(default_factory=dict)
     """Names that are unmatched no more, by the event that says so."""
+    loose: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    """(system, local_id, key): the record of that key refers to what is not there."""
+    healed: dict[tuple[str, str, str], None] = field(default_factory=dict)
     moved: dict[str, None] = field(default_factory=dict)
     """Records on whose dates others depend, and that have others now."""
     again: list[Message] = field(default_factory=list)

@@ -57,6 +57,8 @@ def index(
         store.write("picked", [(key,) for key in dict.fromkeys(key for key, _ in batch.picked)]),
         store.write("save_instants", [(key, at_ms) for key, at_ms in batch.instants.items() if at_ms]),
         store.write("forget_instants", [(key,) for key, at_ms in batch.instants.items() if not at_ms]),
+        store.write("save_loose", list(batch.loose)),
+        store.write("forget_loose", list(batch.healed)),
         store.write("save_moved", [(key,) for key in batch.moved]),
         store.write("put", [(put.system, put.key, put.id, now_ms) for put in batch.puts]),
         store.write("save_positions", [*position, *([("changes", newest)] if newest else [])]),

@@ -25,6 +25,7 @@ from router.core.merge import Decision
 from router.core.rules import District, EntityRule
 from router.core.values import in_order
 from router.finding import ANOTHER, Finding
+from router.loose import Loose
 from router.records import Links, Records
 from router.referring import Referring
 from router.restores import Restores, limits
@@ -81,6 +82,7 @@ class Deciding:
         }
         self._finding = Finding(self._store, self._records, self._tokens, district.entities)
         self._referring = Referring(self._store, self._records, self._tokens, district.entities)
+        self._loose = Loose(self._store, self._records, self._tokens, district.entities)
         self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
     async def decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
@@ -100,6 +102,7 @@ class Deciding:
                 set_aside(batch, stored, event, now_ms)
             else:
                 await self._decide_one(batch, stored, event, now_ms)
+        self._loose.heal(batch)
         return batch
 
     def _parse(self, stored: Stored) -> Event | str:
@@ -306,8 +309,12 @@ class Deciding:
         return change, message
 
     def _changed(self, batch: Batch, before: Record | None, after: Record) -> None:
-        """What the crosswalk says of a record that has changed, and whether dates of others move with it."""
+        """What the crosswalk says of a record that has changed, whether it refers to what is not there, and
+        whether dates of others move with it.
+        """
         self._finding.linked(batch, before, after)
+        if self._references[after.entity]:
+            self._loose.note(batch, before, after)
         if before is not None and self._spanning.moves(before, after):
             batch.moved[after.key] = None
 

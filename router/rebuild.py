@@ -31,6 +31,7 @@ from router.core.voices import names_of
 from router.database import Database, Write
 from router.decided import ASKED, entity_of
 from router.delivery.marker import position_of
+from router.loose import loose_in
 from router.modes import position_of as live_position
 from router.spans import Spanning
 from router.store import SCHEMA, Store, named_queries
@@ -301,10 +302,13 @@ class Rebuild:
         async for records in self._pages():
             tokens: list[tuple[str, str]] = []
             instants: list[tuple[str, int]] = []
+            loose: list[tuple[str, str, str]] = []
             for record in records:
                 if record.deleted or record.entity not in rules:
                     continue
                 rule = rules[record.entity]
+                fields = self._references[record.entity]
+                loose += [(*name, record.key) for name in sorted(loose_in(record, fields))]
                 texts = match_texts(rule, record.values) if match_rules(rule) else []
                 tokens += [(self._tokens(f"{record.entity}/{text}"), record.key) for text in texts if text]
                 spans = spanning.of(
@@ -314,7 +318,11 @@ class Rebuild:
                 if at_ms := next_instant(rule, said_ms, spans):
                     instants.append((record.key, at_ms))
             await self._store.commit(
-                [self._store.write("save_matching", tokens), self._store.write("save_instants", instants)]
+                [
+                    self._store.write("save_matching", tokens),
+                    self._store.write("save_instants", instants),
+                    self._store.write("save_loose", loose),
+                ]
             )
 
     # AUDIT and STATE: what waits for people

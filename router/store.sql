@@ -95,6 +95,12 @@ CREATE TABLE IF NOT EXISTS timetable (      -- when an owner of a record's field
     at_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS timetable_by_time ON timetable (at_ms);
+CREATE TABLE IF NOT EXISTS loose (          -- references to what is not there yet, by the id that a system has of it
+    system TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    key TEXT NOT NULL,                      -- of the record that refers to it
+    PRIMARY KEY (system, local_id, key)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS moved (          -- records on whose dates others depend, and how far these were looked at
     key TEXT PRIMARY KEY,
     after INTEGER NOT NULL DEFAULT 0        -- a record.id
@@ -212,6 +218,18 @@ SELECT key, at_ms FROM timetable WHERE at_ms <= ? ORDER BY at_ms, key LIMIT ?;
 
 -- next_instant
 SELECT min(at_ms) FROM timetable;
+
+-- save_loose
+INSERT INTO loose (system, local_id, key) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- forget_loose
+DELETE FROM loose WHERE (system, local_id, key) IN (VALUES {rows});
+
+-- loose
+SELECT key FROM loose WHERE system = ? AND local_id = ?;
+
+-- loose_names
+SELECT DISTINCT system, local_id FROM loose;
 
 -- save_moved: it moves again: from the start
 INSERT INTO moved (key) VALUES {rows} ON CONFLICT DO UPDATE SET after = 0;

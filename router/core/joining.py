@@ -22,7 +22,9 @@ MERGED: Final = "merged"
 LEAVES: Final = "leaves"
 LETS_GO: Final = "lets go"
 REFERS: Final = "refers"
-"""What follows for another record: it leaves, it stayed and lets go, or it refers to one of them."""
+HEALS: Final = "heals"
+"""What follows for another record: it leaves, it stayed and lets go, it refers to one of them, or to
+something that was not there yet."""
 
 NOBODY: Final = Origin("", 0, 0, "")
 
@@ -194,6 +196,9 @@ def _follows(record: Record, other: Record, event: Event, rules: EntityRule, eve
         since = str(event.act.get("since", ""))
         found = referring(record, str(event.act.get("from", "")), other.key, rules, since)
         after = found if found.changed else record
+    elif what == HEALS and not record.deleted and not other.into:
+        found = referring(record, str(event.act.get("from", "")), other.key, rules, to=other.entity)
+        after = found if found.changed else record
     if after is not record:
         return _changed(after, record, event, event_seq)
     return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE)
@@ -205,14 +210,15 @@ def _ids_in(event: Event) -> Ids:
     return {str(system): tuple(map(str, local_ids)) for system, local_ids in found}
 
 
-def referring(record: Record, old: str, new: str, rules: EntityRule, since: str = "") -> Record:
+def referring(record: Record, old: str, new: str, rules: EntityRule, since: str = "", to: str = "") -> Record:
     """The record with one key in place of the other in its references; `changed` names them. `since`: only
-    where the old one came of a merge with that key.
+    where the old one came of a merge with that key. `to`: only where one of that entity may stand, and the
+    old one stood for it.
     """
     changed: dict[str, Value] = {}
-    for name, _, _ in references(rules):
+    for name, _, entities in references(rules):
         value = record.values.get(name)
-        if _names(value, old) and _is_since(record, name, since):
+        if _names(value, old) and _is_since(record, name, since) and (not to or to in entities):
             changed[name] = _instead(value, old, new)
     values = {**record.values, **changed}
     seen = {
@@ -228,8 +234,9 @@ def referring(record: Record, old: str, new: str, rules: EntityRule, since: str 
     }
     origins = dict(record.origins)
     for name in changed:
-        rule = "owner" if since else f"{MERGED} {old}"
-        origins[name] = origins.get(name, NOBODY)._replace(rule=rule, rev=record.rev + 1)
+        before = origins.get(name, NOBODY)
+        rule = before.rule if to else "owner" if since else f"{MERGED} {old}"
+        origins[name] = before._replace(rule=rule, rev=record.rev + 1)
     return record._replace(values=values, origins=origins, seen=seen, changed=tuple(changed))
 
 

@@ -49,6 +49,7 @@ TABLES = {
     "unmatched": "system, entity, local_id, event_seq, candidates, body",
     "waiting": "token, system, entity, local_id",
     "timetable": "key, at_ms",
+    "loose": "system, local_id, key",
     "position": "name, value",
 }
 
