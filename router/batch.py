@@ -66,6 +66,8 @@ class Batch:
     matches: dict[str, dict[str, bool]] = field(default_factory=dict)
     """By token the keys that have it now (True), or have it no more (False)."""
     unmatched: dict[LinkName, Unmatched] = field(default_factory=dict)
+    dismissed: dict[LinkName, tuple[int, bytes] | None] = field(default_factory=dict)
+    """What a person wants to hear of no more: the newest event of it; None: it is heard again."""
     matched: dict[LinkName, int] = field(default_factory=dict)
     """Names that are unmatched no more, by the event that says so."""
     loose: dict[tuple[str, str, str], None] = field(default_factory=dict)

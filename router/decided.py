@@ -48,6 +48,11 @@ def index(
         store.write("save_matching", [(token, key) for token, key, there in matches if there]),
         store.write("forget_unmatched", matched),
         store.write("forget_waiting", forgotten),
+        store.write("forget_dismissed", [name for name, kept in batch.dismissed.items() if not kept]),
+        store.write(
+            "save_dismissed",
+            [(*name, kept[0], now_ms, kept[1]) for name, kept in batch.dismissed.items() if kept],
+        ),
         store.write(
             "save_unmatched",
             [(*e.name, e.event_seq, e.at_ms, json.dumps(e.candidates), e.body) for e in unmatched],
@@ -93,8 +98,21 @@ def unmatched_messages(batch: Batch, tokens: subjects.Tokens, known: Iterable[Li
     for name, each in batch.unmatched.items():
         says = {"system": name[0], "local_id": name[2], "candidates": each.candidates, "event": each.body}
         messages.append(_unmatched(name, tokens, says | {"event_seq": each.event_seq}, str(each.event_seq)))
+    for name, kept in batch.dismissed.items():
+        if kept:
+            seq, body = kept
+            said = {
+                "system": name[0],
+                "local_id": name[2],
+                "dismissed": True,
+                "event": body,
+                "event_seq": seq,
+            }
+            messages.append(_unmatched(name, tokens, said, f"{seq}.dismissed"))
+        elif name not in batch.unmatched:
+            messages.append(_unmatched(name, tokens, {"resolved": True}, f"{batch.matched[name]}.resolved"))
     for name in known:
-        if name in batch.matched:
+        if name in batch.matched and name not in batch.dismissed:
             messages.append(_unmatched(name, tokens, {"resolved": True}, f"{batch.matched[name]}.resolved"))
     return messages
 

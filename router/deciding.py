@@ -272,6 +272,9 @@ class Deciding:
             reason, outcome = "there is no such record", Outcome.UNCHANGED
             batch.matched[name] = stored.seq
             batch.unmatched.pop(name, None)
+        elif self._finding.is_dismissed(batch, name):
+            reason, outcome = "a person has dismissed it", Outcome.DISMISSED
+            batch.dismissed[name] = (stored.seq, stored.body)
         else:
             outcome = Outcome.UNMATCHED
             batch.matched.pop(name, None)

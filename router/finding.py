@@ -52,6 +52,7 @@ class Finding:
             if name in self._stopped:
                 self._stopped.discard(name)
                 batch.matched[name] = seq
+                self._heard_again(batch, name)
             return key, (), ""
         owns = event.system in owners_at(rules, event.observed_at_ms)
         if event.op is Op.DELETE and not owns:
@@ -63,6 +64,7 @@ class Finding:
             free = [key for key in candidates if self._is_free(batch, key, event.system, rules)]
             if len(candidates) == 1 and free:
                 batch.matched[name] = seq
+                self._heard_again(batch, name)
                 return free[0], (), ""
             if not owns:
                 count = len(candidates)
@@ -143,7 +145,7 @@ class Finding:
 
     def _unlink(self, batch: Batch, names: Iterable[LinkName], key: str) -> None:
         """Ids that are this record's no more, unless another one has taken them over."""
-        gone = list(names)
+        gone = sorted(names)
         there = {**self._store.links(gone), **{n: batch.links[n] for n in gone if n in batch.links}}
         for name in gone:
             if there.get(name) == key:
@@ -183,14 +185,37 @@ class Finding:
                 found[system] = (*found.get(system, ()), local_id)
         return found
 
+    def is_dismissed(self, batch: Batch, name: LinkName) -> bool:
+        """Has a person said that it is to be no record?"""
+        return self._dismissed(batch, name) is not None
+
+    def _dismissed(self, batch: Batch, name: LinkName) -> bytes | None:
+        if name in batch.dismissed:
+            kept = batch.dismissed[name]
+            return kept[1] if kept else None
+        rows = self._store.read("dismissed_body", *name)
+        return bytes(rows[0][0]) if rows else None
+
+    def _heard_again(self, batch: Batch, name: LinkName) -> bytes | None:
+        """It is dismissed no more; what it said last, if it was."""
+        body = self._dismissed(batch, name)
+        if body is not None:
+            batch.dismissed[name] = None
+        return body
+
     def answered(self, batch: Batch, event: Event, about: LinkName, seq: int) -> None:
-        """A person has decided on an unmatched record: what it said is decided now, or dismissed."""
+        """A person has decided on an unmatched record: what it said is decided now, or dismissed until a
+        record matches it or a person undoes that.
+        """
         rows = self._store.read("unmatched_body", *about)
-        body = rows[0][0] if rows else None
+        body = rows[0][0] if rows else self._heard_again(batch, about)
         if about in batch.unmatched:
             body = batch.unmatched.pop(about).body
         batch.matched[about] = seq
-        if body is not None and event.op is not Op.DISMISS:
+        is_over = event.op is Op.DISMISS and not event.act.get("undo")
+        if body is not None and is_over:
+            batch.dismissed[about] = (seq, body)
+        elif body is not None:
             # Linked by a person, it is that record's, whatever it says.
             key = str(event.act.get("key", "")) if event.op is Op.LINK else ""
             batch.again.append(said_again(body, seq, key))

@@ -35,11 +35,11 @@ class Loose:
         """The record has changed: which of its references name nothing, and which do no more?"""
         fields = self._references[record.entity]
         now = loose_in(record, fields)
-        for system, local_id in now:
+        for system, local_id in sorted(now):
             batch.loose[system, local_id, record.key] = None
             batch.healed.pop((system, local_id, record.key), None)
             self._named.add((system, local_id))
-        for system, local_id in loose_in(before, fields) - now if before else ():
+        for system, local_id in sorted(loose_in(before, fields) - now) if before else ():
             batch.loose.pop((system, local_id, record.key), None)
             batch.healed[system, local_id, record.key] = None
 

@@ -346,7 +346,7 @@ class Rebuild:
 
     async def _unmatched(self, until: int) -> None:
         async for page in self._bus.read(subjects.STATE, subject="state.unmatched.>"):
-            rows, waiting = [], []
+            rows, waiting, dismissed = [], [], []
             for stored in page:
                 try:
                     said = unpack(stored.body)
@@ -359,6 +359,9 @@ class Rebuild:
                 if event.entity not in self._references:
                     continue
                 name = (event.system, event.entity, event.local_id)
+                if "dismissed" in said:
+                    dismissed.append((*name, said["event_seq"], stored.at_ms, said["event"]))
+                    continue
                 candidates = json.dumps(list(said["candidates"]))
                 rows.append((*name, said["event_seq"], stored.at_ms, candidates, said["event"]))
                 texts = match_texts(self._district.entities[event.entity], event.fields)
@@ -366,7 +369,11 @@ class Rebuild:
                 if event.hub_id:
                     waiting.append((self._tokens(hub_text(f"{event.entity}/{event.hub_id}")), *name))
             await self._store.commit(
-                [self._store.write("save_unmatched", rows), self._store.write("save_waiting", waiting)]
+                [
+                    self._store.write("save_unmatched", rows),
+                    self._store.write("save_waiting", waiting),
+                    self._store.write("save_dismissed", dismissed),
+                ]
             )
 
     # The work list

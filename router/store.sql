@@ -74,6 +74,15 @@ CREATE TABLE IF NOT EXISTS unmatched (      -- events of records that nobody cou
     body BLOB NOT NULL,
     PRIMARY KEY (system, entity, local_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dismissed (      -- what a person has said is no record, with the newest event of it
+    system TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    event_seq INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (system, entity, local_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS waiting (        -- what would match them
     token TEXT NOT NULL,
     system TEXT NOT NULL,
@@ -160,6 +169,20 @@ INSERT INTO unmatched (system, entity, local_id, event_seq, at_ms, candidates, b
 ON CONFLICT DO UPDATE SET event_seq = excluded.event_seq, at_ms = excluded.at_ms,
     candidates = excluded.candidates, body = excluded.body;
 
+-- save_dismissed
+INSERT INTO dismissed (system, entity, local_id, event_seq, at_ms, body) VALUES {rows}
+ON CONFLICT DO UPDATE SET event_seq = excluded.event_seq, body = excluded.body;
+
+-- forget_dismissed
+DELETE FROM dismissed WHERE (system, entity, local_id) IN (VALUES {rows});
+
+-- dismissed_body
+SELECT body FROM dismissed WHERE system = ? AND entity = ? AND local_id = ?;
+
+-- dismissed: the newest first
+SELECT system, entity, local_id, event_seq, at_ms, '[]', body FROM dismissed
+WHERE ?1 = '' OR system = ?1 ORDER BY at_ms DESC, system, entity, local_id LIMIT ?2 OFFSET ?3;
+
 -- forget_unmatched
 DELETE FROM unmatched WHERE (system, entity, local_id) IN (VALUES {rows});
 
@@ -186,8 +209,9 @@ WITH wanted (system, entity, local_id) AS (VALUES {rows})
 SELECT DISTINCT u.system, u.entity, u.local_id FROM wanted w
 JOIN unmatched u ON u.system = w.system AND u.entity = w.entity AND u.local_id = w.local_id;
 
--- stopped: of those, the ones that the crosswalk knows
-SELECT u.system, u.entity, u.local_id FROM unmatched u
+-- stopped: of those, and of what is dismissed, the ones that the crosswalk knows
+SELECT u.system, u.entity, u.local_id
+FROM (SELECT system, entity, local_id FROM unmatched UNION SELECT system, entity, local_id FROM dismissed) u
 JOIN link l ON l.system = u.system AND l.entity = u.entity AND l.local_id = u.local_id;
 
 -- unmatched_count

@@ -20,21 +20,22 @@ def unmatched() -> None:
 
 @unmatched.command(name="list")
 @bus_options
+@click.option("--dismissed", is_flag=True, help="What somebody has said is no record.")
 @click.option("--most", default=50, show_default=True, type=click.IntRange(1, 200))
 @click.option("--output", default="table", show_default=True, type=click.Choice(["table", "json"]))
 @click.argument("system", required=False, default="")
-def listed(where: Where, most: int, output: str, system: str) -> None:
+def listed(where: Where, dismissed: bool, most: int, output: str, system: str) -> None:
     """List what waits (of SYSTEM), the newest first, with the records that it may be."""
-    answer = answer_of(where, "unmatched.list", {"system": system, "most": most})
+    answer = answer_of(where, "unmatched.list", {"system": system, "most": most, "dismissed": dismissed})
     if output == "json":
         click.echo(json.dumps(answer, ensure_ascii=False))
     elif answer["unmatched"]:
         screen().print(_table(answer["unmatched"], answer))
         left = answer["count"] - len(answer["unmatched"])
-        if left > 0:
+        if left > 0 and not dismissed:
             click.echo(f"and {left:,} more", err=True)
     else:
-        click.echo("Everything is matched.", err=True)
+        click.echo("Nothing is dismissed." if dismissed else "Everything is matched.", err=True)
 
 
 @unmatched.command()
@@ -56,13 +57,17 @@ def link(where: Where, record_of_system: str, record: str, undo: bool, why: str)
 @bus_options
 @click.argument("entity")
 @click.argument("record_of_system", metavar="SYSTEM:ID")
+@click.option("--undo", is_flag=True, help="It is to be heard again.")
 @click.option("--why", required=True, help="Why: it stands in the audit.")
-def dismiss(where: Where, entity: str, record_of_system: str, why: str) -> None:
-    """Say that it is to be no record: it waits no more, until the system says something new of it."""
+def dismiss(where: Where, entity: str, record_of_system: str, undo: bool, why: str) -> None:
+    """Say that it is to be no record: it waits no more, whatever the system says of it, unless a record
+    matches it.
+    """
     system, local_id = _name(record_of_system)
-    request = {"entity": entity, "system": system, "local_id": local_id, "why": why}
+    request = {"entity": entity, "system": system, "local_id": local_id, "why": why, "undo": undo}
     answer = answer_of(where, "unmatched.dismiss", request)
-    click.echo(f"{system}:{local_id} is dismissed (event {answer['event']})")
+    done = "is heard again" if undo else "is dismissed"
+    click.echo(f"{system}:{local_id} {done} (event {answer['event']})")
 
 
 def _name(text: str) -> tuple[str, str]:

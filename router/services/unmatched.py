@@ -21,7 +21,8 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
     async def listed(operator: str, request: bytes) -> bytes:
         says = asked(request)
         most = min(int(says.get("most", 50)), MOST)
-        rows = pipeline.store.read("unmatched", str(says.get("system", "")), most, int(says.get("offset", 0)))
+        query = "dismissed" if says.get("dismissed") else "unmatched"
+        rows = pipeline.store.read(query, str(says.get("system", "")), most, int(says.get("offset", 0)))
         linked = pipeline.store.links([(row[0], row[1], row[2]) for row in rows])
         entries = [
             {
@@ -57,12 +58,14 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
 
     async def dismissed(operator: str, request: bytes) -> bytes:
         says = asked(request)
-        about = _about(pipeline, says) | {"who": operator}
+        undo = bool(says.get("undo"))
+        about = _about(pipeline, says) | {"who": operator, "undo": undo}
         entity = str(says.get("entity", ""))
         if entity not in pipeline.district.entities:
             raise BusError(f"entity: {entity!r} is none here. See: yellowbus unmatched list")
-        if not pipeline.store.read("unmatched_body", about["system"], entity, about["local_id"]):
-            raise BusError(f"{about['system']}:{about['local_id']}: no {entity} of that id waits unmatched")
+        query, how = ("dismissed_body", "is dismissed") if undo else ("unmatched_body", "waits unmatched")
+        if not pipeline.store.read(query, about["system"], entity, about["local_id"]):
+            raise BusError(f"{about['system']}:{about['local_id']}: no {entity} of that id {how}")
         seq = await act(pipeline, now_ms, Op.DISMISS, entity, about)
         return reply({"system": about["system"], "local_id": about["local_id"], "event": seq})
 

@@ -47,6 +47,7 @@ TABLES = {
     "matching": "token, key",
     "conflict": "id, key, state, body",
     "unmatched": "system, entity, local_id, event_seq, candidates, body",
+    "dismissed": "system, entity, local_id, event_seq, body",
     "waiting": "token, system, entity, local_id",
     "timetable": "key, at_ms",
     "loose": "system, local_id, key",

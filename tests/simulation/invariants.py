@@ -21,6 +21,7 @@ EVENT_OUTCOMES = {
     Outcome.HELD,
     Outcome.INVALID,
     Outcome.UNMATCHED,
+    Outcome.DISMISSED,
 }
 DELIVERY_OUTCOMES = {
     Outcome.DELIVERED,
