@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from bus.adapter import Sleep
 from bus.connection import Address, connect
@@ -99,7 +99,7 @@ async def embedded(
     Port and password are kept over restarts. Raises Unavailable if another process has the folder, or if the
     server does not come up; YellowbusError, after it has cancelled the block, if the server ends by itself.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _owned(folder):
         before = _remembered(folder)
         conf = folder.resolve() / "nats.conf"
@@ -107,9 +107,7 @@ async def embedded(
             await _stop_orphan(conf, before.get("pid"), sleep, now_s)
         address = _address(before, new_secret)
         _write_private(conf, _conf(folder, address, synced))
-        with os.fdopen(
-            os.open(folder / "nats.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab"
-        ) as output:
+        with _appending(folder / "nats.log") as output:
             # A group of its own: Ctrl-C is for the router, which still needs the server to finish.
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-c", _LAUNCH, f"{os.getpid()}", binary(), "-c", conf,
@@ -232,7 +230,7 @@ def _serves(pid: int, conf: Path) -> bool:
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
     """Hold the folder: the lock goes with the process, however it ends."""
-    with (folder / "lock").open("a") as lock:
+    with _appending(folder / "lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -277,6 +275,11 @@ def _conf(folder: Path, address: Address, synced: bool) -> str:
         user=USER,
         password=json.dumps(address.password),
     )
+
+
+def _appending(path: Path) -> BinaryIO:
+    """A file that only we may read, open at its end."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from bus.errors import Unavailable
+from router.privacy import FILE, FOLDER
 
 WRITER: Final = ("synchronous=FULL", "cache_size=-6000", "wal_autocheckpoint=4000")
 READER: Final = ("query_only=1", "cache_size=-2000")
@@ -107,7 +108,8 @@ class Sqlite:
     @contextlib.asynccontextmanager
     async def open(cls, path: Path, schema: str) -> AsyncIterator["Sqlite"]:
         """The database at `path`, made with `schema` (idempotent SQL) if it is not there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+        path.touch(FILE)  # what SQLite puts beside it has the same mode
         with (
             contextlib.closing(_connect(path, "journal_mode=WAL", *WRITER)) as writer,
             contextlib.closing(_connect(path, *READER)) as reader,

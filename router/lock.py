@@ -7,6 +7,7 @@ router on another machine; it is renewed while we live, and runs out by itself.
 import asyncio
 import contextlib
 import fcntl
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,9 @@ from bus.adapter import Sleep
 from bus.codec import encode_state, unpack
 from bus.errors import Unavailable, WrongSequence, YellowbusError
 from bus.port import Bus, Message
+from router.privacy import FOLDER, keep_private
+
+log = logging.getLogger("yellowbus")
 
 LEASE_MS: Final = 30_000
 RENEW_S: Final = 10.0
@@ -23,8 +27,10 @@ RENEW_S: Final = 10.0
 
 @contextlib.contextmanager
 def folder_lock(state: Path) -> Iterator[None]:
-    """Hold the state folder while the block runs. Raises YellowbusError if another router has it."""
-    state.mkdir(parents=True, exist_ok=True)
+    """Hold the state folder while the block runs, and keep it private. Raises YellowbusError if another
+    router has it.
+    """
+    state.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     with (state / "router.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,6 +40,8 @@ def folder_lock(state: Path) -> Iterator[None]:
                 " yellowbus status",
                 runbook="two-routers",
             ) from None
+        for path in keep_private(state):
+            log.warning("another user owns it: it is as private as they made it", extra={"path": str(path)})
         yield
 
 

@@ -33,6 +33,7 @@ from router.delivery.worker import Worker
 from router.hourly import HourlyEnds
 from router.intake import Intake
 from router.outbox import Outbox
+from router.privacy import FOLDER
 from router.records import Links, Records
 from router.retiming import Retiming
 from router.sources.dependencies import Dependencies
@@ -370,5 +371,6 @@ async def _source_file(shared: _Shared, system: str, schema: str) -> Database:
 
 def _surroundings(world: World, system: str, side: str, shapes: tuple[EntityShape, ...]) -> Surroundings:
     folder = world.state / "adapters" / system / side
-    folder.mkdir(parents=True, exist_ok=True)
+    for each in (folder.parent.parent, folder.parent, folder):
+        each.mkdir(mode=FOLDER, exist_ok=True)
     return Surroundings(system=system, state=folder, now_ms=world.now_ms, sleep=world.sleep, entities=shapes)

@@ -18,6 +18,7 @@ from router.config import config_option, load, state_option
 from router.core.rules import District
 from router.daemon import Signals, serve_forever
 from router.log import set_up
+from router.privacy import FILE, FOLDER
 
 log = logging.getLogger("yellowbus")
 
@@ -50,8 +51,9 @@ def up(config: Path, state: Path) -> None:
     Makes the folders that the configuration has inside the state folder. Ctrl-C ends it: what has begun is
     brought to its end. The log goes to router.log in the state folder.
     """
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     make_folders(load(config, state), state)
+    (state / "router.log").touch(FILE)
     with (state / "router.log").open("a") as stream:
         set_up("INFO", stream)
         run(_up(config, state))
