@@ -79,9 +79,17 @@ class JetStream:
             raise Unavailable(f"{stream}.{name}: {error.message}", runbook="bus-consumer-gone") from error
 
     def read(
-        self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None
+        self,
+        stream: str,
+        *,
+        first_seq: int = 1,
+        subject: str = ">",
+        last_seq: int | None = None,
+        since_ms: int = 0,
     ) -> AsyncIterator[list[Stored]]:
-        return self._reader.read(stream, first_seq=first_seq, subject=subject, last_seq=last_seq)
+        return self._reader.read(
+            stream, first_seq=first_seq, subject=subject, last_seq=last_seq, since_ms=since_ms
+        )
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         return await self._reader.last(stream, subject)

@@ -99,9 +99,18 @@ class Bus(Protocol):
         ...
 
     def read(
-        self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None
+        self,
+        stream: str,
+        *,
+        first_seq: int = 1,
+        subject: str = ">",
+        last_seq: int | None = None,
+        since_ms: int = 0,
     ) -> AsyncIterator[list[Stored]]:
-        """Look through a stream from a sequence up to another (None: the last one now). Leaves no trace."""
+        """Look through a stream from a sequence up to another (None: the last one now). Leaves no trace.
+
+        `since_ms`: from the first message stored at that time or later on; then `first_seq` says nothing.
+        """
         ...
 
     async def last(self, stream: str, subject: str) -> Stored | None:

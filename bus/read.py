@@ -28,16 +28,23 @@ class Reader:
         self._connection = connection
 
     async def read(
-        self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None
+        self,
+        stream: str,
+        *,
+        first_seq: int = 1,
+        subject: str = ">",
+        last_seq: int | None = None,
+        since_ms: int = 0,
     ) -> AsyncIterator[list[Stored]]:
-        """Look through a stream from a sequence up to another (None: the last one now), in lists.
+        """Look through a stream from a sequence or time up to a sequence (None: the last one now), in lists.
 
         Sequences have gaps: limits and deletes are normal. Raises Unavailable.
         """
         until = last_seq if last_seq is not None else (await self.info(stream)).last_seq
         seq = max(first_seq, 1)
         while seq <= until:
-            chunk = await self._chunk(stream, seq, subject)
+            chunk = await self._chunk(stream, seq, subject, since_ms)
+            since_ms = 0
             if not chunk:
                 return
             seq = chunk[-1].seq + 1
@@ -67,7 +74,7 @@ class Reader:
             raise
         return stream_info(reply)
 
-    async def _chunk(self, stream: str, seq: int, subject: str) -> list[Stored]:
+    async def _chunk(self, stream: str, seq: int, subject: str, since_ms: int) -> list[Stored]:
         """What one direct get brings: up to 500 messages, none at the end of the stream."""
         found: list[Stored] = []
 
@@ -77,7 +84,8 @@ class Reader:
             found.append(stored(msg))
             return True
 
-        body = {"batch": CHUNK_MAX, "max_bytes": CHUNK_BYTES_MAX, "seq": seq, "next_by_subj": subject}
+        body = {"batch": CHUNK_MAX, "max_bytes": CHUNK_BYTES_MAX, "next_by_subj": subject}
+        body |= {"start_time": (_EPOCH + since_ms * _MS).isoformat()} if since_ms else {"seq": seq}
         where = f"$JS.API.DIRECT.GET.{stream}"
         reply, answer = self._connection.expect((where,), timeout_s=CHUNK_MAX_S, more=more)
         await self._connection.write(wire(where, reply, "", json.dumps(body).encode()))

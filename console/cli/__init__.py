@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "holds": Command("console.cli.holds:holds", "What guards have stopped: approve or discard it."),
     "adopt": Command("console.cli.adopt:adopt", "Report the first contact with a system; let it go live."),
     "shares": Command("console.cli.shares:shares", "Show which system gets which field, why, by what right."),
+    "audit": Command("console.cli.audit:audit", "What happened, counted: what nobody had to do twice."),
     "rebuild": Command("router.commands.rebuild:rebuild", "Make the router's index again from the streams."),
     "subject": Command("router.commands.subject:subject", "Print the subject of a record."),
     "decode": Command("console.cli.decode:decode", "Translate messages from stdin for a person to read."),

@@ -12,6 +12,7 @@ from router.core.authority import owners_at
 from router.core.fields import Draft, Merged
 from router.core.held import NOTHING_TOLD, SKEW_MS, Told, pending
 from router.core.rules import EntityRule
+from router.core.saved import REPEAT, why_unchanged
 
 _SEEN: Final = Record._fields.index("seen")
 _WORST: Final = (Outcome.CONFLICT, Outcome.REFUSED, Outcome.HELD, Outcome.STALE, Outcome.ACCEPTED)
@@ -81,12 +82,15 @@ def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int, tol
             # By position, in a third of the time of _replace: most events come to no more than this.
             seen = {**record.seen, system: Seen(event.observed_at_ms, *before[1:])}
             record = Record._make((*record[:_SEEN], seen, *record[_SEEN + 1 :]))
-        return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE)
+        return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE, reason=REPEAT)
     merged = Draft(record, event, rules, event_seq, told, record.key).merge()
     asked = merged.asked != record.asked
     if not merged.changed and linked and not asked:
         after = record._replace(seen=merged.seen, turns=merged.turns)
-        return _decided(merged, after, False, Op.UPDATE, rules)
+        decision = _decided(merged, after, False, Op.UPDATE, rules)
+        if decision.outcome is Outcome.UNCHANGED and not decision.reason:
+            return decision._replace(reason=why_unchanged(before, event, values, told.given))
+        return decision
     after = record._replace(
         rev=record.rev + 1,
         changed=merged.changed,

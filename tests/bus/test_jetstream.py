@@ -46,13 +46,21 @@ async def test_what_was_stored_can_be_looked_at(bus: JetStream) -> None:
     seqs = await bus.publish("EVENTS", numbered(1100))
 
     chunks = [chunk async for chunk in bus.read("EVENTS", first_seq=5, last_seq=1050)]
-    last = await bus.last("EVENTS", "event.*.student.*")
+    later = await bus.publish("EVENTS", [Message("event.sis.student.delete", b"later")])
+    since_ms = chunks[-1][-1].at_ms
+    timed = [
+        m async for chunk in bus.read("EVENTS", since_ms=since_ms, subject="event.*.*.update") for m in chunk
+    ]
+    none = [m async for chunk in bus.read("EVENTS", since_ms=since_ms + 3_600_000) for m in chunk]
+    last = await bus.last("EVENTS", "event.*.student.update")
     info = await bus.info("EVENTS")
 
     assert seqs == list(range(1, 1101))
     assert [m.seq for c in chunks for m in c] == list(range(5, 1051))
+    assert timed[-1].seq == 1100 and timed[0].at_ms >= since_ms
+    assert (later, none) == ([1101], [])
     assert last is not None and last.body == b"1099" and last.id == "n1099"
     assert await bus.last("EVENTS", "event.nobody.>") is None
-    assert (info.messages, info.first_seq, info.last_seq) == (1100, 1, 1100)
+    assert (info.messages, info.first_seq, info.last_seq) == (1101, 1, 1101)
     assert info.metadata["yellowbus.epoch"] == "1"
     assert abs(chunks[0][0].at_ms - last.at_ms) < 60_000

@@ -262,13 +262,22 @@ class Wire:
         self._life.step(f"moved {name}", seq)
 
     async def read(
-        self, stream: str, *, first_seq: int = 1, subject: str = ">", last_seq: int | None = None
+        self,
+        stream: str,
+        *,
+        first_seq: int = 1,
+        subject: str = ">",
+        last_seq: int | None = None,
+        since_ms: int = 0,
     ) -> AsyncIterator[list[Stored]]:
         self._life.step(f"read {stream}", f"from {first_seq}")
         await self._look(stream)
         found = self._server.streams[stream]
         until = found.last_seq if last_seq is None else last_seq
         seq = first_seq
+        if since_ms:
+            later = (stored.seq for stored in found.messages.values() if stored.at_ms >= since_ms)
+            seq = next(later, until + 1)
         while seq <= until:
             chunk = [
                 stored
