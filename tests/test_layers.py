@@ -76,6 +76,8 @@ COVERED = {
     "router/referring.py": "router/test_joining.py",
     "router/services/records.py": "live/test_two_records_are_one.py",
     "console/cli/records.py": "live/test_two_records_are_one.py",
+    "router/services/audit.py": "router/test_two_paths.py",
+    "console/cli/audit.py": "live/test_two_paths_live.py",
     "router/services/acts.py": "live/test_decisions.py",
     "router/services/conflicts.py": "live/test_decisions.py",
     "router/services/explain.py": "live/test_decisions.py",
