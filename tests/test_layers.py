@@ -89,6 +89,7 @@ COVERED = {
     "router/sources/holds.py": "router/test_held_plans.py",
     "router/sources/judging.py": "router/test_held_plans.py",
     "router/sources/planning.py": "router/test_sources.py",
+    "router/sources/targets.py": "router/test_sources.py",
     "router/sources/publishing.py": "router/sources/test_runner.py",
     "console/cli/conflicts.py": "live/test_decisions.py",
     "console/cli/explain.py": "live/test_decisions.py",

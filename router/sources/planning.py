@@ -13,6 +13,7 @@ from bus.messages import Op
 from router.core.guard import dangling, shrunk
 from router.core.rekey import LINK
 from router.core.rules import District
+from router.database import Write
 from router.sources.judging import Judged, Judging
 from router.sources.rekeying import Rekeying
 from router.sources.shelf import Read, Shelf
@@ -65,6 +66,15 @@ class Planning:
             remarks=tuple([*_said(relinked), *reading.warnings, *staged.remarks]),
         )
         return read, await self._judging.judge(at_ms, relinked)
+
+    def rules(self, reading: Reading, judged: Judged) -> list[Write]:
+        """For the commit that takes a reading: by which `when` its rows were chosen. While something of it is
+        held that may be what an edited rule leaves out, so what was said before stays.
+        """
+        if judged.cells or not reading.full:
+            return []
+        spoken = [each.rule for each in self._mapped if each.rule.table in reading.tables]
+        return [self._shelf.write("save_rule", [(each.entity, each.when_text) for each in spoken])]
 
     def _follow(self, read: Read) -> None:
         """See that a reading comes after what was taken, and right after it. Raises Refused."""

@@ -16,6 +16,7 @@ from bus.messages import AuditRecord, Outcome, Step
 from bus.port import Bus, Message
 from router.alerts import alert_message
 from router.core.holds import Hold, Selection
+from router.database import Write
 from router.outbox import Outbox, audit_messages
 from router.sources.holds import Holds
 from router.sources.judging import Judged
@@ -148,18 +149,18 @@ class SourceRunner:
         except Refused as refused:
             await self._refuse(reading, read, refused)
             return
-        read = await self._hold(read, judged)
+        read = await self._hold(read, judged, self._planning.rules(reading, judged))
         await self._publishing.plan(read)
         await self._end(read)
         await reading.accept()
 
-    async def _hold(self, read: Read, judged: Judged) -> Read:
+    async def _hold(self, read: Read, judged: Judged, also: Sequence[Write]) -> Read:
         """From here on it is taken: what is held waits, the rest is published."""
         hold, writes = self.holds.hold(read, judged)
         if hold:
             said = [f"{hold.records:,} records are held: {hold.id}", *map(str, hold.cells)]
             read = replace(read, remarks=(*said, *read.remarks)[:REMARKS_MAX])
-        await self.shelf.save(read, *writes)
+        await self.shelf.save(read, *writes, *also)
         await self.holds.tell()
         self._decided.set()  # its time begins
         return read

@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS held (           -- the last good read: rows whose ev
     school TEXT NOT NULL,
     PRIMARY KEY (entity, local_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS staged (         -- the reading at hand; sound = 0: a row that was set aside
+CREATE TABLE IF NOT EXISTS staged (         -- the reading at hand; sound = 0: a row that was set aside,
+                                            -- -1: one that a rule leaves out which was edited since
     entity TEXT NOT NULL,
     local_id TEXT NOT NULL,
     hash BLOB NOT NULL,
@@ -55,6 +56,10 @@ CREATE TABLE IF NOT EXISTS hold (           -- the newest holds; the rows above 
     since_ms INTEGER NOT NULL,
     told INTEGER NOT NULL,                  -- how many of its acts stand on AUDIT
     body TEXT NOT NULL                      -- JSON
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rule (           -- by entity, `when` of the last read that was taken whole
+    entity TEXT PRIMARY KEY,
+    text TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS read (           -- every read, for `yellowbus reads`
     number INTEGER PRIMARY KEY,
@@ -130,6 +135,12 @@ INSERT INTO loose (entity, local_id, field, target_entities, target_id, required
 SELECT json_group_array(json_array(local_id, hex(hash))) FROM held
 WHERE entity = ?1 AND local_id IN (SELECT value FROM json_each(?2));
 
+-- rules
+SELECT entity, text FROM rule;
+
+-- save_rule
+INSERT INTO rule (entity, text) VALUES {rows} ON CONFLICT DO UPDATE SET text = excluded.text;
+
 -- any_held
 SELECT 1 FROM held LIMIT 1;
 
@@ -187,7 +198,7 @@ SELECT entity, school, count(*) FROM held GROUP BY entity, school;
 INSERT INTO plan (entity, local_id, op, hash, school, msg_id, body)
 SELECT h.entity, h.local_id, 'delete', x'', h.school, '', x'' FROM held h
 LEFT JOIN staged s ON s.entity = h.entity AND s.local_id = h.local_id
-WHERE h.entity = ? AND s.entity IS NULL ORDER BY h.local_id;
+WHERE h.entity = ? AND (s.entity IS NULL OR s.sound < 0) ORDER BY h.local_id;
 
 -- plan_moves: records that this reading of changes has under another entity of their table
 INSERT INTO plan (entity, local_id, op, hash, school, msg_id, body)

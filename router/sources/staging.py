@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -23,20 +22,19 @@ from router.core.mapping import Invalid, ToEvent
 from router.core.rules import District, EntityRule, SourceEntity
 from router.core.spelling import id_in
 from router.sources.shelf import Shelf
+from router.sources.targets import Target, Targets
 
 REMARKS_MAX: Final = 20
 HASH_BYTES: Final = 12
 EVENT_BYTES_MAX: Final = 900_000
 """The server takes messages of 1 MiB; its change is somewhat larger than the event."""
-KNOWN_MAX: Final = 20_000
 ROWS_AT_ONCE: Final = 4_000
+LEFT_OUT: Final = -1
+"""In place of `sound`: it is there, and an edited rule leaves it out."""
 NOTHING: Final = [(0,)]
 """The one row of a statement that needs no parameter."""
 
 _pack: Final[Callable[[object], bytes]] = msgpack.Packer(autoreset=True).pack
-
-Target = tuple[str, str]
-"""(entity, local_id): what a reference may name."""
 
 
 class Mapped(NamedTuple):
@@ -89,7 +87,6 @@ class Staging:
         self._number = number
         key = district.key[: hashlib.blake2b.MAX_KEY_SIZE]
         self._keyed = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
-        self._known: dict[str, set[str]] = {}
         self._rows: list[tuple[Any, ...]] = []
         self._plan: list[tuple[Any, ...]] = []
         self._loose: list[tuple[Any, ...]] = []
@@ -107,6 +104,13 @@ class Staging:
         await shelf.commit([shelf.write(f"forget_{what}", NOTHING) for what in ("staged", "loose", "plan")])
         present = [each for each in mapped if each.rule.table in self._reading.tables]
         self._tables = {each.rule.entity: each.rule.table for each in present}
+        self._targets = Targets(shelf, full=self._reading.full, spoken=self._tables)
+        known = dict(shelf.read("rules"))
+        self._edited = {
+            each.rule.entity
+            for each in present
+            if known.get(each.rule.entity, each.rule.when_text) != each.rule.when_text
+        }
         # A table that several entities share comes when the last of them may.
         tables = list(dict.fromkeys(reversed([each.rule.table for each in present])))
         try:
@@ -186,21 +190,25 @@ class Staging:
                 return
         self._untaken.append(row)
 
-    def _stand(self, row: Row, entities: Iterable[Mapped]) -> None:
+    def _stand(self, row: Row, entities: Iterable[Mapped], sound: int = 0) -> None:
         """It is there, only unsound: it must not look as if it were gone, whichever entity it was."""
         for each in entities:
             if local_id := id_in(each.rule, row.values):
-                self._rows.append((each.rule.entity, local_id, b"", "", row.line, 0))
+                self._rows.append((each.rule.entity, local_id, b"", "", row.line, sound))
 
     def _leave(self, table: str, entities: Sequence[Mapped]) -> list[int]:
-        """The lines of rows that no entity takes. One that was taken before is set aside: it has not gone."""
+        """The lines of rows that no entity takes. One that was taken before is set aside: it has not gone.
+        But where `when` says since what it did not say then, it is left out on purpose: then it is removed.
+        """
         rows, self._untaken = self._untaken, []
         names = [(each.rule.entity, id_in(each.rule, row.values)) for row in rows for each in entities]
         held = set() if self._first else set(self._shelf.read_rows("held_targets", names))
         left = []
         for row in rows:
             before = [each for each in entities if (each.rule.entity, id_in(each.rule, row.values)) in held]
-            if before:
+            if before and self._reading.full and all(each.rule.entity in self._edited for each in before):
+                self._stand(row, before, LEFT_OUT)
+            elif before:
                 self._aside(table, row.line, _no_entity(entities))
                 self._stand(row, before)
             else:
@@ -217,7 +225,7 @@ class Staging:
         before: dict[str, bytes] = (
             {} if self._first else shelf.held_hashes(entity, [taken.local_id for taken in found])
         )
-        missing = self._missing(each, found)
+        missing = self._targets.missing(each.references, [taken.fields for taken in found])
         for row, local_id, fields in found:
             school = _school(each.entity, fields)
             if row.deleted:
@@ -280,38 +288,6 @@ class Staging:
 
     # References
 
-    def _missing(self, each: Mapped, found: Sequence[Taken]) -> set[Target]:
-        """What the references of a batch may name and is not (yet) there."""
-        wanted: set[Target] = set()
-        for name, several, to in each.references:
-            known = [self._known.setdefault(entity, set()) for entity in to]
-            values = {taken.fields.get(name) for taken in found}
-            values.discard(None)
-            ids: Iterable[Any] = chain.from_iterable(values) if several else map(str, values)  # type: ignore[arg-type]
-            for target_id in ids:
-                if not any(target_id in there for there in known):
-                    wanted.update((entity, target_id) for entity in to)
-        there = self._there(wanted) if wanted else set()
-        for entity, target_id in there:
-            self._known[entity].add(target_id)
-        if sum(map(len, self._known.values())) > KNOWN_MAX:
-            for known_ids in self._known.values():
-                known_ids.clear()
-        return wanted - there
-
-    def _there(self, wanted: Iterable[Target]) -> set[Target]:
-        names = list(wanted)
-        found: set[Target] = set()
-        for start in range(0, len(names), 500):
-            part = names[start : start + 500]
-            found.update(self._shelf.read_rows("targets", part))
-            # What this reading does not speak of is still there.
-            kept = [name for name in part if not self._reading.full or name[0] not in self._tables]
-            found.update(self._shelf.read_rows("held_targets", kept))
-            if self._waits:
-                found.update(self._shelf.read_rows("waiting_targets", kept))
-        return found
-
     def _is_final(self, each: Mapped, name: str, to: tuple[str, ...]) -> bool:
         """A required reference to something that no later row of this reading can bring."""
         if not each.entity.fields[name].required:
@@ -324,7 +300,7 @@ class Staging:
         dangling: set[Target] = set()
         while rows := shelf.read("loose_after", after):
             after = rows[-1][0]
-            there = self._there({(entity, row[5]) for row in rows for entity in str(row[4]).split()})
+            there = self._targets.there({(entity, row[5]) for row in rows for entity in str(row[4]).split()})
             bad = []
             for _, entity, local_id, name, to, target_id, required, line in rows:
                 if any((target, target_id) in there for target in to.split()):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from simulation.district import ENTITIES
+from simulation.exports import Rows, students
 from simulation.world import Town
 
 from bus.errors import BusError
@@ -27,6 +28,19 @@ GUARDS: Final = Guards(
     district_removes=MANY,
 )
 """Three records of a cell flow by themselves. Schools are grades here, and classes for enrollments."""
+
+
+NINE: Final = students(*range(1, 9), grade="9")
+TEN: Final = students(*range(21, 29), grade="10")
+"""Two schools of eight."""
+
+
+def without(rows: Rows, *ids: int) -> Rows:
+    return [row for row in rows if row[0] not in {f"s{id_}" for id_ in ids}]
+
+
+def gone(*ids: int) -> list[tuple[str, str]]:
+    return [("delete", f"s{id_}") for id_ in ids]
 
 
 def strict(town: Town, **other: Any) -> Town:
