@@ -36,6 +36,7 @@ from router.outbox import Outbox
 from router.privacy import FOLDER
 from router.records import Links, Records
 from router.retiming import Retiming
+from router.sources.concluding import Concluding
 from router.sources.dependencies import Dependencies
 from router.sources.heard import QUERIES as HEARD_QUERIES
 from router.sources.heard import Heard
@@ -327,6 +328,7 @@ def planning_of(
             Mapped.of(each, entities[name], compile_source(each, entities[name], zone))
             for name, each in rule.entities.items()
         ],
+        concluding=Concluding(system, shelf, store, world.bus, district),
         judging=Judging(
             system=system,
             shelf=shelf,

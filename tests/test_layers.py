@@ -85,6 +85,7 @@ COVERED = {
     "router/services/holds.py": "live/test_holds_by_hand.py",
     "router/services/plan.py": "live/test_holds_by_hand.py",
     "router/trial.py": "live/test_holds_by_hand.py",
+    "router/sources/concluding.py": "router/test_concluded.py",
     "router/sources/dependencies.py": "router/test_held_plans.py",
     "router/sources/holds.py": "router/test_held_plans.py",
     "router/sources/judging.py": "router/test_held_plans.py",

@@ -103,9 +103,34 @@ def wrong_during(
             yield document.problem((*at, n, "during"), f'during: "{period.during}": {why}')
 
 
+def no_day(path: str, entity: str, rules: Mapping[str, EntityRule]) -> str:
+    """Why a path does not lead to a date; '' : it does."""
+    *steps, last = path.split(".")
+    targets = _targets(steps, entity, rules)
+    if isinstance(targets, str):
+        return targets
+    for target in targets:
+        field = rules[target].fields.get(last) if target in rules else None
+        if field is None or field.type is not Type.DATE:
+            return f'{target} has no date "{last}" (expected one, as in class.terms.endDate)'
+    return ""
+
+
 def _no_way(path: str, entity: str, rules: Mapping[str, EntityRule]) -> str:
+    targets = _targets(path.split("."), entity, rules)
+    if isinstance(targets, str):
+        return targets
+    for target in targets:
+        fields: Mapping[str, Any] = rules[target].fields if target in rules else {}
+        if BEGIN not in fields or END not in fields:
+            return f"{target} has no {BEGIN} and {END}"
+    return ""
+
+
+def _targets(steps: Sequence[str], entity: str, rules: Mapping[str, EntityRule]) -> tuple[str, ...] | str:
+    """The entities that a path of references leads to; or in words why it leads nowhere."""
     targets: tuple[str, ...] = (entity,)
-    for step in path.split("."):
+    for step in steps:
         found: tuple[str, ...] = ()
         for target in targets:
             field = rules[target].fields.get(step) if target in rules else None
@@ -115,8 +140,4 @@ def _no_way(path: str, entity: str, rules: Mapping[str, EntityRule]) -> str:
                 )
             found += field.to
         targets = found
-    for target in targets:
-        fields: Mapping[str, Any] = rules[target].fields if target in rules else {}
-        if BEGIN not in fields or END not in fields:
-            return f"{target} has no {BEGIN} and {END}"
-    return ""
+    return targets

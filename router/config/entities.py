@@ -4,7 +4,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 
-from router.config.authority import Owner, OwnerPeriod, periods, sole, systems_of, wrong_during, wrong_owner
+from router.config.authority import (
+    Owner,
+    OwnerPeriod,
+    no_day,
+    periods,
+    sole,
+    systems_of,
+    wrong_during,
+    wrong_owner,
+)
 from router.config.documents import SystemFile
 from router.config.entity_documents import EntityFile, FieldEntry
 from router.config.folder import Folder, Written
@@ -77,6 +86,7 @@ def _rule(one: Written[EntityFile], says: EntityFile, zone: tzinfo, problems: li
         ties=says.ties or "priority",
         match=says.match,
         identity=says.identity,
+        ends=says.ends,
     )
     return replace(rule, invariants=_invariants(one, says, rule, problems))
 
@@ -165,6 +175,9 @@ def _wrong_paths(
     owners += [(("groups", name, "owner"), group.owner or ()) for name, group in says.groups.items()]
     for at, owner in owners:
         yield from wrong_during(one.document, at, owner, says.entity, rules)
+    for n, path in enumerate(says.ends):
+        if why := no_day(path, says.entity, rules):
+            yield one.document.problem(("ends", n), f'ends: "{path}": {why}')
 
 
 def _wrong_reference(entry: FieldEntry, entities: tuple[str, ...]) -> Iterator[tuple[str, Path]]:

@@ -45,6 +45,10 @@ class EntityFile(Strict):
     fields: dict[FieldName, FieldEntry] = Field(min_length=1)
     groups: dict[str, GroupEntry] = Field(default={}, description="Fields that are decided together")
     invariants: tuple[Text, ...] = Field(default=(), description="CEL over the fields: what always holds")
+    ends: Texts = Field(
+        default=(),
+        description="The day after which a row that is exported no more has ended, as class.terms.endDate",
+    )
     match: tuple[Texts, ...] = Field(
         default=(), description="Fields by which a record is recognised, in order"
     )

@@ -91,7 +91,8 @@ class EntityRule:
     an id of its own. `normal`: by system, how it writes a field (lower case, say): the form in which its
     claims are compared. `two_way`: the systems that both tell and are told of it. `lags_s`: those that take
     up what they are told late, in seconds. `leaves`: those whose refused writes are left alone. `hub_ids`:
-    those that say our own id of what we made there.
+    those that say our own id of what we made there. `ends`: paths to the day after which a record that its
+    source does not export any more has ended, and is not gone.
     """
 
     name: str
@@ -108,6 +109,7 @@ class EntityRule:
     lags_s: Mapping[str, float] = field(default_factory=dict)
     leaves: frozenset[str] = frozenset()
     hub_ids: frozenset[str] = frozenset()
+    ends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,11 @@ from router.core.guard import dangling, shrunk
 from router.core.rekey import LINK
 from router.core.rules import District
 from router.database import Write
+from router.sources.concluding import Concluding
 from router.sources.judging import Judged, Judging
 from router.sources.rekeying import Rekeying
 from router.sources.shelf import Read, Shelf
-from router.sources.staging import Mapped, Staged, Staging
+from router.sources.staging import NOTHING, Mapped, Staged, Staging
 
 
 class Planning:
@@ -29,6 +30,7 @@ class Planning:
         system: str,
         shelf: Shelf,
         mapped: Sequence[Mapped],
+        concluding: Concluding,
         judging: Judging,
         rekeying: Rekeying,
         district: District,
@@ -36,6 +38,7 @@ class Planning:
         self._system = system
         self._shelf = shelf
         self._mapped = mapped
+        self._concluding = concluding
         self._judging = judging
         self._rekeying = rekeying
         self._district = district
@@ -51,9 +54,12 @@ class Planning:
             number=read.number,
         )
         staged = await staging.run(self._mapped)
+        if reading.full:
+            await self._concluding.look(at_ms)
         self._guard(reading, staged)
         await self._carry(reading)
         relinked = await self._rekeying.relink()
+        concluded = await self._concluding.conclude()
         planned = dict(self._shelf.read("plan_counts"))
         read = read.ended(
             "publishing",
@@ -63,18 +69,20 @@ class Planning:
             updates=planned.get(Op.UPDATE.value, 0) + planned.get(LINK, 0),
             deletes=planned.get(Op.DELETE.value, 0),
             set_aside=staged.set_aside,
-            remarks=tuple([*_said(relinked), *reading.warnings, *staged.remarks]),
+            remarks=tuple([*_said(relinked, concluded), *reading.warnings, *staged.remarks]),
         )
         return read, await self._judging.judge(at_ms, relinked)
 
-    def rules(self, reading: Reading, judged: Judged) -> list[Write]:
-        """For the commit that takes a reading: by which `when` its rows were chosen. While something of it is
-        held that may be what an edited rule leaves out, so what was said before stays.
+    def taken(self, reading: Reading, judged: Judged) -> list[Write]:
+        """For the commit that takes a reading: to let go of what has ended, and to keep by which `when` its
+        rows were chosen. While something of it is held that may be what an edited rule leaves out, so what
+        was said before stays.
         """
+        ended = [self._shelf.write(f"{what}_concluded", NOTHING) for what in ("retreat", "forget")]
         if judged.cells or not reading.full:
-            return []
+            return ended
         spoken = [each.rule for each in self._mapped if each.rule.table in reading.tables]
-        return [self._shelf.write("save_rule", [(each.entity, each.when_text) for each in spoken])]
+        return [*ended, self._shelf.write("save_rule", [(each.entity, each.when_text) for each in spoken])]
 
     def _follow(self, read: Read) -> None:
         """See that a reading comes after what was taken, and right after it. Raises Refused."""
@@ -95,7 +103,9 @@ class Planning:
         before = self._shelf.counts("counts_held")
         if reading.full:
             tables = {each.rule.entity for each in self._mapped if each.rule.table in reading.tables}
-            before = {name: count for name, count in before.items() if name[0] in tables}
+            ended = self._shelf.counts("counts_concluded")
+            before = {name: count - ended.get(name, 0) for name, count in before.items() if name[0] in tables}
+            before = {name: count for name, count in before.items() if count}
             reasons += shrunk(before, self._shelf.counts("counts_staged"), guards)
         if reasons:
             raise Refused(reasons + staged.remarks, code="looks-truncated")
@@ -118,8 +128,11 @@ class Planning:
         )
 
 
-def _said(relinked: Mapping[str, int]) -> list[str]:
-    return [
+def _said(relinked: Mapping[str, int], concluded: int) -> list[str]:
+    said = [
         f"{entity}: {count:,} records seem to have other ids than before. See runbooks/re-key.md"
         for entity, count in relinked.items()
     ]
+    if concluded:
+        said.append(f"{concluded:,} records that had ended are in it no more: they stay as they are")
+    return said

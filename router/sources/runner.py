@@ -149,7 +149,7 @@ class SourceRunner:
         except Refused as refused:
             await self._refuse(reading, read, refused)
             return
-        read = await self._hold(read, judged, self._planning.rules(reading, judged))
+        read = await self._hold(read, judged, self._planning.taken(reading, judged))
         await self._publishing.plan(read)
         await self._end(read)
         await reading.accept()

@@ -61,6 +61,12 @@ CREATE TABLE IF NOT EXISTS rule (           -- by entity, `when` of the last rea
     entity TEXT PRIMARY KEY,
     text TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS concluded (      -- rows that are gone from the reading at hand, and had ended before
+    entity TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    school TEXT NOT NULL,
+    PRIMARY KEY (entity, local_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS read (           -- every read, for `yellowbus reads`
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -240,7 +246,7 @@ SELECT w.id - (SELECT max(id) FROM waiting) - 1, w.entity, w.local_id, w.op, w.h
 FROM waiting w
 WHERE w.approved = 0 AND (?1 = 0 OR w.entity NOT IN (SELECT value FROM json_each(?2)))
   AND NOT EXISTS (SELECT 1 FROM staged s WHERE s.entity = w.entity AND s.local_id = w.local_id AND s.sound = 1)
-  AND NOT EXISTS (SELECT 1 FROM plan p WHERE p.entity = w.entity AND p.local_id = w.local_id);
+  AND (w.entity, w.local_id) NOT IN (SELECT entity, local_id FROM plan);
 
 -- unplan_unknown: removals of what was never taken
 DELETE FROM plan WHERE op = 'delete' AND ? < 1 AND NOT EXISTS
@@ -313,6 +319,30 @@ SELECT told, body FROM hold ORDER BY since_ms DESC, id DESC LIMIT ?;
 
 -- forget_holds: but for the newest
 DELETE FROM hold WHERE id NOT IN (SELECT id FROM hold ORDER BY since_ms DESC, id DESC LIMIT ?);
+
+-- plan_removals_after
+SELECT id, entity, local_id FROM plan WHERE op = 'delete' AND id > ? ORDER BY id LIMIT 500;
+
+-- forget_concluded
+DELETE FROM concluded WHERE 1 OR ?;
+
+-- conclude_row
+INSERT INTO concluded (entity, local_id, school) SELECT entity, local_id, school FROM plan WHERE id = ?;
+
+-- keep_concluded: of what is to be removed still
+DELETE FROM concluded WHERE ? < 1 AND (entity, local_id) NOT IN
+    (SELECT entity, local_id FROM plan WHERE op = 'delete');
+
+-- unplan_concluded
+DELETE FROM plan WHERE op = 'delete' AND ? < 1 AND EXISTS
+    (SELECT 1 FROM concluded c WHERE c.entity = plan.entity AND c.local_id = plan.local_id);
+
+-- counts_concluded
+SELECT entity, school, count(*) FROM concluded GROUP BY entity, school;
+
+-- retreat_concluded: for the commit that takes the reading
+DELETE FROM held WHERE ? < 1 AND EXISTS
+    (SELECT 1 FROM concluded c WHERE c.entity = held.entity AND c.local_id = held.local_id);
 
 -- plan_hashes: what makes the hash of what is held of a plan
 SELECT id, entity, school, op, local_id, hash FROM plan WHERE id > ? ORDER BY id LIMIT 2000;

@@ -29,6 +29,7 @@ HASH_BYTES: Final = 12
 EVENT_BYTES_MAX: Final = 900_000
 """The server takes messages of 1 MiB; its change is somewhat larger than the event."""
 ROWS_AT_ONCE: Final = 4_000
+SCRATCH: Final = ("staged", "loose", "plan", "concluded")
 LEFT_OUT: Final = -1
 """In place of `sound`: it is there, and an edited rule leaves it out."""
 NOTHING: Final = [(0,)]
@@ -101,7 +102,7 @@ class Staging:
     async def run(self, mapped: Sequence[Mapped]) -> Staged:
         """Stage every entity of the reading. Raises Refused."""
         shelf = self._shelf
-        await shelf.commit([shelf.write(f"forget_{what}", NOTHING) for what in ("staged", "loose", "plan")])
+        await shelf.commit([shelf.write(f"forget_{what}", NOTHING) for what in SCRATCH])
         present = [each for each in mapped if each.rule.table in self._reading.tables]
         self._tables = {each.rule.entity: each.rule.table for each in present}
         self._targets = Targets(shelf, full=self._reading.full, spoken=self._tables)

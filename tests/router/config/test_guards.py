@@ -61,3 +61,11 @@ def test_a_guard_that_means_nothing_is_a_mistake_with_its_place(
     (found,) = written.problems()
 
     assert found.startswith("district.yaml:1:") and problem in found
+
+
+def test_ends_leads_to_a_date(written: Any) -> None:
+    written.change("entities/student.yaml", "owner: sis", "owner: sis\nends: [email]")
+
+    (found,) = written.problems()
+
+    assert 'ends: "email": student has no date "email"' in found
