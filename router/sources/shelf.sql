@@ -256,7 +256,8 @@ DELETE FROM plan WHERE op = 'delete' AND ? < 1 AND NOT EXISTS
 UPDATE plan SET op = 'link', body = ? WHERE id = ?;
 
 -- unplan_gone: its old id has not gone
-DELETE FROM plan WHERE op = 'delete' AND entity = ? AND local_id = ?;
+WITH gone (entity, local_id) AS (VALUES {rows})
+DELETE FROM plan WHERE op = 'delete' AND (entity, local_id) IN (SELECT entity, local_id FROM gone);
 
 -- plan_cells
 SELECT entity, school, op, count(*) FROM plan GROUP BY entity, school, op;
