@@ -5,7 +5,7 @@ It does not retry, schedule, log or remember what it delivered: the router does 
 Each call may be cancelled; a cancelled or crashed call may be made again.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from bus.errors import YellowbusError
-from bus.messages import Fields, Op, Outcome, Version
+from bus.messages import Fields, Op, Outcome, Value, Version
 
 
 class Settings(BaseModel):
@@ -210,7 +210,9 @@ class Delivery(NamedTuple):
     `op` DELETE or UPDATE (an upsert: the destination may have it or not). `deactivate`: of a DELETE, that
     the record should stay there, switched off. `local_id`: the destination's own id, if it is known.
     `id`: the hub's id of the record (its key without the entity). `table`: where it goes there. `again`: the
-    system says that it has something else, so it does not count that it was told this before.
+    system says that it has something else, so it does not count that it was told this before. `base`: what it
+    is believed to have of some fields: one that has something else was edited there since we looked, and is
+    left for the next look to bring, where an adapter can see that before it writes.
     """
 
     key: str
@@ -223,6 +225,7 @@ class Delivery(NamedTuple):
     local_id: str
     fields: Fields
     again: bool = False
+    base: Mapping[str, Value] = {}
 
 
 class Receipt(NamedTuple):

@@ -22,6 +22,7 @@ from router.core.identity import hub_text, match_texts
 from router.core.mapping import (
     compile_destination,
     compile_source,
+    told_as_heard,
     told_fields,
 )
 from router.core.rules import DestinationRule, District, SourceRule, SystemRule
@@ -228,7 +229,7 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
             for name, each in rule.entities.items()
         },
         rule=rule,
-        both_ways=_both_ways(shared, system.name, rule),
+        both_ways=_both_ways(shared, system, rule),
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
@@ -242,8 +243,8 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
     )
 
 
-def _both_ways(shared: _Shared, system: str, rule: DestinationRule) -> BothWays:
-    entities = shared.district.entities
+def _both_ways(shared: _Shared, both: SystemRule, rule: DestinationRule) -> BothWays:
+    entities, system = shared.district.entities, both.name
     names = {
         name: told_fields(each, entities[name])
         for name, each in rule.entities.items()
@@ -258,7 +259,13 @@ def _both_ways(shared: _Shared, system: str, rule: DestinationRule) -> BothWays:
         return [tokens(text) for text in [*named, hub_text(record.key)]]
 
     lags_s = {name: each.lags_s[system] for name, each in entities.items() if system in each.lags_s}
-    return BothWays(system, names, leaves, shared.store, tokens_of, lags_s)
+    heard = both.source.entities if both.source else {}
+    as_heard = {
+        name: told_as_heard(rule.entities[name], heard[name], entities[name])
+        for name in names
+        if name in heard
+    }
+    return BothWays(system, names, leaves, shared.store, tokens_of, lags_s, as_heard)
 
 
 def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker) -> Marker:

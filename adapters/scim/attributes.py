@@ -120,6 +120,11 @@ def value_for(attribute: Attribute, value: Value) -> str | bool | None:
     return text
 
 
+def folded(value: Any) -> Any:
+    """Text as it is compared where case and blanks around say nothing; blank text is none at all."""
+    return value.strip().casefold() or None if isinstance(value, str) else value
+
+
 def look(account: Mapping[str, Any], attribute: Attribute) -> Any:
     """What the account has there, which may be of any type that JSON has."""
     holder: Any = get(account, attribute.schema) if attribute.schema else account

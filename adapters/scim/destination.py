@@ -19,6 +19,7 @@ from adapters.scim.attributes import (
     Refused,
     attribute,
     differing,
+    folded,
     get,
     look,
     operations,
@@ -145,7 +146,27 @@ class Destination:
         if account is None:
             account = await self._wire.create(written({}, wanted))
             return _receipt(delivery, Outcome.DELIVERED, account)
-        return await self._update(delivery, account, differing(account, wanted))
+        values = differing(account, wanted)
+        edited = self._edited(delivery, account, values)
+        left = [place for place in values if place.field not in edited]
+        receipt = await self._update(delivery, account, {place: values[place] for place in left})
+        if not edited:
+            return receipt
+        reason = f"edited there since it was looked at, and left so: {', '.join(edited)}"
+        return receipt._replace(reason=reason)
+
+    def _edited(self, delivery: Delivery, account: Json, values: Values) -> list[str]:
+        """Of what would be written the fields that have something else there than when they were last read:
+        somebody edits the account now, and the next look brings it. Case is not looked at, as sources may
+        not either.
+        """
+        edited = []
+        for place in values:
+            if place.field in delivery.base:
+                there, base = look(account, place), value_for(place, delivery.base[place.field])
+                if folded(there) != folded(base):
+                    edited.append(place.field)
+        return edited
 
     async def _remove(self, delivery: Delivery) -> Receipt:
         account = await self._find(delivery)

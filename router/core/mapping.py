@@ -330,6 +330,20 @@ def told_fields(rule: DestinationEntity, entity: EntityRule) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name in entity.fields)
 
 
+def told_as_heard(rule: DestinationEntity, source: SourceEntity, entity: EntityRule) -> dict[str, str]:
+    """Of a system that tells us too: its fields of which both sides say the same, so that what it last said
+    is what stands there; with the hub's field of each.
+    """
+    heard = {term.column: term.field for term in source.terms if not term.program}
+    return {
+        term.field: term.column
+        for term in rule.terms
+        if not term.program
+        and heard.get(term.field) == term.column
+        and entity.fields[term.column].type in (Type.TEXT, Type.BOOLEAN)
+    }
+
+
 # -- both ways
 
 

@@ -171,7 +171,7 @@ def _appeared(
     if before is not None and before.at_ms > event.observed_at_ms:
         return Decision(Outcome.STALE, tombstone, False, event.op, reason="older than what it said before")
     if system not in owners_at(rules, event.observed_at_ms, told.spans):
-        return _not_theirs(tombstone, event, rules, event_seq)
+        return _not_theirs(tombstone, event, rules, event_seq, told)
     if tombstone is not None and not event.full and event.op is not Op.CREATE:
         reason = "it is deleted: only a full event of the owner brings it back"
         return Decision(Outcome.REFUSED, tombstone, False, event.op, reason=reason)
@@ -227,7 +227,9 @@ def _first(empty: Record, event: Event, rules: EntityRule, event_seq: int, told:
     return Merged(values, origins, seen, tuple(values), by_field, (), tuple(said), {}, {}, owed)
 
 
-def _not_theirs(tombstone: Record | None, event: Event, rules: EntityRule, event_seq: int) -> Decision:
+def _not_theirs(
+    tombstone: Record | None, event: Event, rules: EntityRule, event_seq: int, told: Told
+) -> Decision:
     """A record that its owner does not have: somebody else speaks of it."""
     reason = f"existence belongs to {_existence_owner(rules)}"
     if tombstone is None:
@@ -237,6 +239,8 @@ def _not_theirs(tombstone: Record | None, event: Event, rules: EntityRule, event
     # What it says of a record that is gone is no base for one that comes back.
     after = tombstone._replace(seen={**tombstone.seen, event.system: Seen(event.observed_at_ms)})
     owed = event.system in rules.two_way
+    if EXISTENCE in told.given:  # it knows: what it still has of the record is switched off, and no edit
+        return Decision(Outcome.UNCHANGED, after, False, event.op, reason="deleted, and it was told so")
     if before is None or not edits:  # it does not know yet that the record has gone
         return Decision(Outcome.UNCHANGED, after, False, event.op, reason="deleted", owed=owed)
     gone = tombstone.origins.get(EXISTENCE, Origin(_existence_owner(rules), tombstone.event_seq, 0, "owner"))

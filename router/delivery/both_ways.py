@@ -4,6 +4,7 @@ A record is sent when the system has something else, and not when it only said f
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from bus.codec import encode_given
 from bus.messages import EXISTENCE, Outcome, Record, Value
@@ -13,6 +14,7 @@ from router.database import Write
 from router.delivery.settled import Claim, Settled
 from router.store import Store
 
+NOTHING_HEARD: Final[Mapping[str, Mapping[str, str]]] = {}
 Names = Mapping[str, tuple[str, ...]]
 """By entity the fields that a destination is told of."""
 
@@ -20,7 +22,8 @@ Names = Mapping[str, tuple[str, ...]]
 class BothWays:
     """One destination's view of records of which it tells us too: `names` has those entities only.
     `tokens_of`: by what a record is recognised. `lags_s`: by entity within what time it takes up what it is
-    given, if that is not at once.
+    given, if that is not at once. `as_heard`: by entity its fields that it is told as it tells them, with the
+    hub's.
     """
 
     def __init__(
@@ -31,7 +34,9 @@ class BothWays:
         store: Store,
         tokens_of: Callable[[Record], Iterable[str]],
         lags_s: Mapping[str, float],
+        as_heard: Mapping[str, Mapping[str, str]] = NOTHING_HEARD,
     ) -> None:
+        self._as_heard = as_heard
         self._system = system
         self._tokens_of = tokens_of
         self.names = names
@@ -66,6 +71,12 @@ class BothWays:
             record = record._replace(values={**record.values, **kept})
         has_it = all(has(record, self._system, given, name) for name in names)
         return record, has_it and (EXISTENCE not in seen.said if seen else True)
+
+    def base(self, record: Record, given: Given) -> dict[str, Value]:
+        """What the system has of its fields, as far as it says so itself."""
+        as_heard = self._as_heard.get(record.entity, {}).items()
+        has = {field: known(record, self._system, given, name) for field, name in as_heard}
+        return {field: value for field, value in has.items() if value is not UNKNOWN}
 
     def _keep(self, kept: dict[str, Value], record: Record, given: Given, name: str) -> None:
         value = known(record, self._system, given, name)
@@ -127,8 +138,8 @@ class BothWays:
             if names is None or each.outcome not in (Outcome.DELIVERED, Outcome.UNCHANGED):
                 continue
             record, claim = each.record, each.claim
-            if not each.hash:  # it is gone there, and what was given with it
-                gave.append((self._system, claim.record, encode_given(NOTHING_GIVEN)))
+            if not each.hash:  # it is gone there, and what was given with it: it knows that now
+                gave.append((self._system, claim.record, encode_given({EXISTENCE: [(now_ms, False)]})))
                 continue
             if each.sent:
                 values = {name: record.values.get(name) for name in names}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bus.messages import Outcome, Record, Version
+from bus.messages import Outcome, Record, Value, Version
 from router.core.delivery import HELD_UNKNOWN, Planned, Route, allowed, plan
 from router.core.held import Given
 from router.core.identity import UNKNOWN
@@ -50,11 +50,15 @@ class Planning:
         if route is None:  # taken out of the configuration since it was marked
             return claim, record, Planned(None, Outcome.FILTERED, claim.held.hash, "not configured")
         has_it: bool | None = None
+        base: Mapping[str, Value] = {}
         if record.entity in self._both_ways.names:
             claim = self._both_ways.linked(claim, record)
+            base = self._both_ways.base(record, given)
             record, has_it = self._both_ways.told(record, given)
         held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt else claim.held
         found = plan(record, version, held, route, self._key, reference, has_it)
+        if base and found.delivery and not held.is_new:
+            found = found._replace(delivery=found.delivery._replace(base=base))
         if (mode := self._mode()) != LIVE:
             found = allowed(found, held, mode)
         if found.delivery and held.is_new and self._both_ways.may_be_there(record):

@@ -178,7 +178,9 @@ def _held(pipeline: Pipeline, record: Record, system: str) -> dict[str, Any]:
     entry["differs"] = sorted(
         name
         for name in given
-        if (has := known(record, system, given, name)) is not UNKNOWN and has != record.values.get(name)
+        if name != EXISTENCE
+        and (has := known(record, system, given, name)) is not UNKNOWN
+        and has != record.values.get(name)
     )
     rules = pipeline.district.entities[record.entity]
     entry["not_taken_up"] = not_taken_up(record, system, given, rules)

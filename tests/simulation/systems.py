@@ -135,6 +135,8 @@ class Far:
     postponed: dict[str, int] = field(default_factory=dict)
     """How often it asked to come again, by key."""
     told: dict[str, list[Fields]] = field(default_factory=dict)
+    bases: dict[str, Fields] = field(default_factory=dict)
+    """What it was last believed to have, by key."""
     violations: list[str] = field(default_factory=list)
     down_until_s: float = 0.0
 
@@ -152,6 +154,7 @@ class Far:
         if delivery.op is Op.DELETE:
             return self._gone(delivery, before, local_id)
         self.told.setdefault(key, []).append(delivery.fields)
+        self.bases[key] = delivery.base
         if before and before.active and before.fields == delivery.fields:
             before.version = version
             return Receipt(key, Outcome.UNCHANGED, local_id=local_id)

@@ -286,3 +286,45 @@ def test_a_token_is_not_shown() -> None:
 def test_a_file_of_authorities_that_is_not_there_is_a_config_error(subject: Scim) -> None:
     with pytest.raises(ConfigError, match=r"settings\.verify: .*none\.pem"):
         subject.make("https://idp.example", verify=str(subject.folder / "none.pem"))
+
+
+# -- fault 20: edited by hand since we looked ------------------------------------------------------------
+
+
+async def test_20_what_was_edited_there_since_it_was_read_is_not_written_over(
+    subject: Scim, there: Destination
+) -> None:
+    [made] = await there.apply([subject.delivery("1", 1)])
+    address = f"{subject.url}/Users/{made.local_id}"
+    by_hand = {"op": "replace", "path": 'emails[type eq "work"].value', "value": "new@school.example"}
+    schema = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+    call(address, "PATCH", {"schemas": [schema], "Operations": [by_hand]})
+    base = {"emails.work": "USER1@school.example ", "displayName": "Ada", "active": True}
+    told = {**subject.fields("1", "Ada L."), "emails.work": "user1b@school.example"}
+    delivery = subject.delivery("1", 2, told, local_id=made.local_id)._replace(base=base)
+
+    [receipt] = await there.apply([delivery])
+    after = call(address)
+    [again] = await there.apply([delivery])
+
+    assert (after["displayName"], after["emails"][0]["value"]) == ("Ada L.", "new@school.example")
+    assert receipt.outcome is Outcome.DELIVERED
+    assert receipt.reason == "edited there since it was looked at, and left so: emails.work"
+    assert again.outcome is Outcome.UNCHANGED and again.reason == receipt.reason
+    assert call(address) == after
+
+
+async def test_20_what_is_as_it_was_read_is_written_also_in_another_case(
+    subject: Scim, there: Destination
+) -> None:
+    [made] = await there.apply([subject.delivery("1", 1)])
+    told = {**subject.fields("1"), "emails.work": None, "userType": "Alumna", "active": False}
+    base = {"emails.work": "USER1@school.example ", "userType": "student", "active": True}
+
+    [receipt] = await there.apply(
+        [subject.delivery("1", 2, told, local_id=made.local_id)._replace(base=base)]
+    )
+
+    [account] = accounts(subject.url, "1")
+    assert (receipt.outcome, receipt.reason) == (Outcome.DELIVERED, "")
+    assert ("emails" in account, account["userType"], account["active"]) == (False, "Alumna", False)
