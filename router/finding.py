@@ -126,7 +126,10 @@ class Finding:
 
     def linked(self, batch: Batch, before: Record | None, record: Record) -> None:
         """What the crosswalk and the match index say of a record that has changed."""
-        if before is None or _ids(before) != _ids(record):
+        if before is None and not record.aliases:  # nearly all
+            for system, local_id in record.links.items():
+                self._link(batch, (system, record.entity, local_id), record.key)
+        elif before is None or _ids(before) != _ids(record):
             then = names_of(before) if before else set()
             now = names_of(record)
             for name in sorted(now - then):
