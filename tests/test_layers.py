@@ -93,7 +93,6 @@ COVERED = {
     "router/sources/targets.py": "router/test_sources.py",
     "router/sources/publishing.py": "router/sources/test_runner.py",
     "console/cli/conflicts.py": "live/test_decisions.py",
-    "console/cli/explain.py": "live/test_decisions.py",
     "console/cli/unmatched.py": "live/test_decisions.py",
     "console/cli/holds.py": "live/test_holds_by_hand.py",
     "console/cli/plan.py": "live/test_holds_by_hand.py",

@@ -122,3 +122,28 @@ def test_every_id_stays_an_id_and_what_each_says_is_kept(history: list[Event]) -
             assert all(record.values.get(name) != value for name, value in seen.said.items())
         if not record.deleted:  # somebody has it
             assert record.seen["sis"].names
+
+
+def test_an_alias_that_is_refused_is_not_set_right() -> None:
+    """What is told goes to the main id."""
+    rules = EntityRule(name="x", owner="sis", fields=RULES.fields, two_way=frozenset({"idp"}))
+    record = after(with_alias(), said("u", 2, system="idp", mail="u@x", name="Ada"))
+    record = record._replace(
+        aliases={**record.aliases, "idp": ("v",)}, seen={**record.seen, "idp:v": Seen(2, ("name",))}
+    )
+
+    by_alias = hear(record, said("v", 3, system="idp", name="Eve"), "x/1", rules, 9)
+    by_main = hear(record, said("u", 3, system="idp", name="Eve"), "x/1", rules, 9)
+
+    assert (by_alias.outcome, by_alias.owed) == (Outcome.REFUSED, False)
+    assert (by_main.outcome, by_main.owed) == (Outcome.REFUSED, True)
+
+
+def test_who_does_not_decide_existence_moves_no_id_of_a_record_that_is_gone() -> None:
+    record = after(with_alias(), said("u", 2, system="idp", mail="u@x"))
+    record = record._replace(aliases={**record.aliases, "idp": ("v",)})
+    gone = after(record, said("2", 3, op=Op.DELETE), said("1", 4, op=Op.DELETE))
+    decision = hear(gone, said("v", 5, system="idp", mail="v@x"), "x/1", RULES, 9)
+
+    assert decision.record == gone
+    assert not decision.makes_change
