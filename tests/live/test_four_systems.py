@@ -170,6 +170,30 @@ async def test_a_teachers_withdrawal_arrives_in_the_sis_once_and_comes_back_as_i
     assert four.lms.told(after=before) == []
 
 
+async def test_a_withdrawal_that_was_taken_back_does_not_return_when_the_sis_takes_it_up_late(
+    four: Four,
+) -> None:
+    id_ = four.export.enrollments(homeroom=True)[2]
+    last_day = four.export.row("enrollments", id_)["endDate"]
+
+    await four.teach("enrollments", id_, status="withdrawn")
+    await four.teach("enrollments", id_, status="active")
+    states = [row["state"] for row in four.sis_imports("enrollments", id_)]
+    found = []
+    for end in (day(-1), last_day):  # one file in a night
+        four.export.edit("enrollments", id_, endDate=end)
+        await four.sis_exports()
+        found.append(
+            (four.lms.record("enrollments", id_)["status"], four.warehouse("enrollments", id_)["state"])
+        )
+
+    assert states == ["withdrawn", "active"]
+    assert found == [("active", "active")] * 2
+    assert await four.conflicts(f"enrollment/{id_}") == []
+    later = four.sis_imports("enrollments", id_)[2:]
+    assert {row["state"] for row in later} <= {"active"}  # it may be told again what holds
+
+
 async def test_while_the_term_lasts_the_teacher_decides_and_otherwise_the_office(four: Four) -> None:
     on, over = four.export.enrollments(homeroom=True)[0], four.export.enrollments(homeroom=False)[0]
     before = four.lms.told_so_far()
