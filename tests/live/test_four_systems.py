@@ -49,7 +49,7 @@ async def begun(four: Four) -> None:
     await four.router.start()
     await four.sis_exports()
     await four.polled()
-    await four.ten_minutes_pass()
+    four.ten_minutes_pass()
 
 
 @pytest.fixture(scope="module")
