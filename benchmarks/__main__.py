@@ -7,9 +7,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bus, merge, whole
+from benchmarks import bus, intake, merge, whole
 
-MEASURES = {"bus": bus.run, "merge": merge.run, "whole": whole.run}
+MEASURES = {"bus": bus.run, "merge": merge.run, "intake": intake.run, "whole": whole.run}
 
 
 def main() -> None:

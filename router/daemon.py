@@ -134,7 +134,7 @@ async def serve_forever(
 ) -> None:
     """Run the router until it is told to stop. Raises YellowbusError for what a person has to mend first."""
     district = load(config, state)
-    _tune()
+    tune()
     with folder_lock(state):
         async with server_of(district, state, synced=synced) as address, JetStream.connect(address) as bus:
             for drift in await bus.provision(replicas=district.replicas):
@@ -155,7 +155,7 @@ async def serve_forever(
     log.info("stopped")
 
 
-def _tune() -> None:
+def tune() -> None:
     """Settings of the interpreter that fit what we do: many small values that live briefly."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()

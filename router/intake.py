@@ -82,7 +82,7 @@ class Intake:
             events = self.events
             try:
                 await self.catch_up()
-                await self._follow()
+                await self.follow()
             except WrongSequence as error:
                 mismatches = mismatches + 1 if events == self.events else 1
                 if mismatches >= OTHER_WRITER_MAX:
@@ -121,7 +121,8 @@ class Intake:
                 else:
                     yield change, stored.body
 
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
+        """Settle what comes, for ever. Raises Unavailable, StreamFull, WrongSequence."""
         consumer = await self._bus.consume(subjects.EVENTS, subjects.INTAKE, batch=BATCH)
         try:
             while True:
