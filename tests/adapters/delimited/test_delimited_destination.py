@@ -219,3 +219,15 @@ async def test_check_names_what_settings_and_mapping_say_differently(outbox: Out
     with pytest.raises(ConfigError, match=r'"a/b" cannot stand in the name of a file.*no file in latin-1'):
         await outbox.destination(odd, encoding="latin-1").check()
     await outbox.destination().check()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(9.0, "9"), (1e-7, "0.0000001"), (1e16, "10000000000000000"), (-0.5, "-0.5")]
+)
+async def test_a_number_is_written_without_an_exponent(outbox: Outbox, number: float, text: str) -> None:
+    lms = outbox.destination(header=False)
+
+    await lms.apply([student("1", average=number)])
+    await lms.close()
+
+    assert outbox.text().split(",")[3] == text

@@ -61,3 +61,11 @@ async def test_a_refused_set_goes_aside_with_its_report(inbox: Inbox) -> None:
     assert inbox.names() == ["refused"]
     assert inbox.names("refused") == ["set-2026-11-24", "set-2026-11-24.report.txt"]
     assert (inbox.folder / "refused" / "set-2026-11-24.report.txt").read_text() == "no staff"
+
+
+async def test_a_folder_with_the_name_of_a_file_is_none(inbox: Inbox) -> None:
+    (inbox.folder / "students_2026-11-24.csv").mkdir()
+    inbox.put(GOOD, "students_2026-11-25.csv")
+
+    async with inbox.reading(**DATED) as reading:
+        assert reading.name == "students_2026-11-25.csv"
