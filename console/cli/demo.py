@@ -249,6 +249,7 @@ Withdraw a student there, as a teacher, and look into it:
   curl -s http://127.0.0.1:8890/teach/enrollments | head -3
   curl -d status=withdrawn http://127.0.0.1:8890/teach/enrollments/ID
   {program} explain enrollment/ID --state {ground.state}
+  cat {ground.state / f"{SOURCE}-import"}/*      # what the SIS is to import of it
   {program} status --state {ground.state}
   . {ground.nats}      # NATS_URL, NATS_USER and NATS_PASSWORD for the nats tool
   nats stream ls
