@@ -30,6 +30,7 @@ from router.core.rules import DestinationRule, District
 from router.core.voices import names_of
 from router.database import Database, Write
 from router.decided import ASKED, entity_of
+from router.delivery.failures import unmended
 from router.delivery.marker import position_of
 from router.loose import loose_in
 from router.modes import position_of as live_position
@@ -105,6 +106,7 @@ class Rebuild:
         await self._crosswalk()
         live = await self._approved()
         await self._delivered()
+        await self._store.commit([Write(QUERIES["save_failed"], await unmended(self._bus))])
         await self._own_ids()
         await self._seen(events)
         await self._found_by()

@@ -9,6 +9,12 @@ ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excl
     hash = excluded.hash, local_id = excluded.local_id
 WHERE excluded.rev >= rev;
 
+-- save_failed
+WITH failed (destination, key, rev, at_ms, attempts, reason) AS (VALUES {rows})
+INSERT INTO failure (destination, record, rev, at_ms, attempts, reason)
+SELECT f.destination, r.id, f.rev, f.at_ms, f.attempts, f.reason FROM failed f JOIN record r ON r.key = f.key
+WHERE true ON CONFLICT DO NOTHING;
+
 -- held: the ledger entry of one record
 SELECT l.rev, l.epoch, l.seq, l.hash, l.local_id FROM record r JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND r.key = ?;

@@ -59,6 +59,15 @@ CREATE TABLE IF NOT EXISTS setback (        -- starts in which handling this eve
     starts INTEGER NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failure (        -- records that a destination lacks: their delivery failed
+    destination TEXT NOT NULL,
+    record INTEGER NOT NULL,
+    rev INTEGER NOT NULL,                   -- that failed; its dead letter has the same
+    at_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (destination, record)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS matching (       -- by which tokens live records are recognised
     token TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -336,6 +345,24 @@ ON CONFLICT DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_
 INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id) VALUES {rows}
 ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
     hash = excluded.hash, local_id = excluded.local_id;
+
+-- save_failures
+INSERT INTO failure (destination, record, rev, at_ms, attempts, reason) VALUES {rows}
+ON CONFLICT DO UPDATE SET rev = excluded.rev, at_ms = excluded.at_ms, attempts = excluded.attempts,
+    reason = excluded.reason;
+
+-- forget_failures
+DELETE FROM failure WHERE (destination, record) IN (VALUES {rows});
+
+-- failed_records
+SELECT record FROM failure WHERE destination = ?;
+
+-- failure_count
+SELECT count(*) FROM failure WHERE destination = ?;
+
+-- failure_of: why a destination lacks a record in its newest rev
+SELECT f.rev, f.at_ms, f.attempts, f.reason FROM record r JOIN failure f ON f.record = r.id
+WHERE f.destination = ? AND r.key = ?;
 
 -- settle_work: take records off the list, unless they were marked again with a newer rev meanwhile
 WITH done (destination, turn, rev) AS (VALUES {rows})

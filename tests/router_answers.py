@@ -18,6 +18,7 @@ READ: dict[str, Any] = {
 WELL: dict[str, Any] = {
     "waiting": 0,
     "retrying": 0,
+    "failed": 0,
     "oldest_ms": 0,
     "unreachable": "",
     "outcomes": {"delivered": 1200, "unchanged": 34},

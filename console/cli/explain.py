@@ -88,6 +88,9 @@ def _systems(answer: Mapping[str, Any]) -> Table:
     zone = zone_of(answer)
     for name, each in answer["systems"].items():
         holds = f"rev {each['holds_rev']}" if each.get("is_there") else "-"
+        if failed := each.get("failed"):
+            holds = f"failed at rev {failed['rev']} ({failed['reason']})"
+            holds += ", an older one may be there" if each["is_there"] else ""
         if each.get("differs"):
             holds += f", other: {', '.join(each['differs'])}"
         for field, given_ms in sorted(each.get("not_taken_up", {}).items()):

@@ -90,7 +90,7 @@ def worst(status: Answer) -> Grade:
 
 def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     outcomes: Mapping[str, int] = said["outcomes"]
-    waiting, retrying, failed = said["waiting"], said["retrying"], outcomes.get("failed", 0)
+    waiting, retrying, failed = said["waiting"], said["retrying"], said["failed"]
     since = f", the oldest since {time(said['oldest_ms'])}"
     if said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"

@@ -17,8 +17,8 @@ from .screen import screen
 def status(where: Where, output: str) -> None:
     """Show what is delivered, waiting and failed, the worst first.
 
-    Outcomes count since the router's start. Exit code 0: all is up to date. 1: something waits or fails.
-    2: the router or the bus does not answer.
+    Deliveries count since the router's start; what waits or failed is what there is now. Exit code 0: all is
+    up to date. 1: something waits or fails. 2: the router or the bus does not answer.
     """
     try:
         answer = answer_of(where, "status")

@@ -20,6 +20,7 @@ from router.core.held import NOTHING_GIVEN, Given
 from router.core.rules import DestinationRule
 from router.database import Write
 from router.delivery.both_ways import BothWays
+from router.delivery.failures import Failures
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
 from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in
@@ -103,6 +104,7 @@ class Worker:
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
         self.held_work: dict[str, HeldWork] = {}
+        self._failures_known = Failures(system, store)
         self._seldom = Seldom()
         self._outage_told = False
         self._in_time_max = CLAIM_GATHERED_MAX
@@ -282,6 +284,7 @@ class Worker:
                 ),
                 *self.both_ways.writes(done, given, now_ms),
                 self._postponed(later, now_ms),
+                *self._failures_known.writes(done, now_ms),
                 *letters.writes,
             ]
         )

@@ -174,6 +174,9 @@ def _held(pipeline: Pipeline, record: Record, system: str) -> dict[str, Any]:
     if work:
         since_ms, attempt, not_before_ms, reason = work[0]
         entry["waits"] = {"since_ms": since_ms, "attempt": attempt, "due_ms": not_before_ms, "reason": reason}
+    if failed := pipeline.store.read("failure_of", system, record.key):
+        rev, at_ms, attempts, reason = failed[0]
+        entry["failed"] = {"rev": rev, "at_ms": at_ms, "attempts": attempts, "reason": reason}
     given = pipeline.store.given(system, [record.key]).get(record.key, {})
     entry["differs"] = sorted(
         name

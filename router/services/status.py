@@ -55,6 +55,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
                 "mode": worker.mode,
                 "waiting": work[name][0],
                 "retrying": work[name][1],
+                "failed": pipeline.store.read("failure_count", name)[0][0],
                 "oldest_ms": work[name][2] or 0,
                 "unreachable": worker.unreachable,
                 "held": worker.held.removeprefix("are held: "),

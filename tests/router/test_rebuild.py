@@ -43,6 +43,7 @@ TABLES = {
     "link": "system, entity, local_id, key",
     "ledger": f"destination, {KEY.format('ledger')}, rev, epoch, seq, hash, local_id",
     "work": f"destination, {KEY.format('work')}, rev",
+    "failure": f"destination, {KEY.format('failure')}, rev, at_ms, attempts, reason",
     "outbox": "id",
     "matching": "token, key",
     "conflict": "id, key, state, body",

@@ -40,7 +40,7 @@ def broken(town: Town, *, by_script: bool = True) -> list[str]:
     """
     audit = audited(town)
     found: list[str] = []
-    for check in (_events, _changes, _index, _deliveries, _letters, _left):
+    for check in (_events, _changes, _index, _deliveries, _letters, _lacking, _left):
         found += check(town, audit)
     for check in (_readings, _records, _held) if by_script else ():
         found += check(town, audit)
@@ -252,6 +252,18 @@ def _letters(town: Town, audit: Audit) -> Iterator[str]:
     failed = {told[0].id for told in audit.values() if told[0].outcome is Outcome.FAILED}
     for id_ in sorted(failed ^ letters.keys()):
         yield f"{id_}: {'failed without a dead letter' if id_ in failed else 'a dead letter of no failure'}"
+
+
+def _lacking(town: Town, audit: Audit) -> Iterator[str]:
+    """The index lists just the records whose newest delivery or put failed."""
+    last: dict[tuple[str, str], AuditRecord] = {}
+    for told in audit.values():
+        if told[0].step in (Step.DELIVERY, Step.PUT):
+            last[told[0].destination, told[0].key] = told[0]
+    wanted = {(*name, each.rev, each.reason) for name, each in last.items() if each.outcome is Outcome.FAILED}
+    sql = "SELECT destination, key, f.rev, reason FROM failure f JOIN record r ON r.id = f.record"
+    for name in sorted(wanted ^ set(town.disk.rows("index.sqlite", sql))):
+        yield f"{name[0]} {name[1]}: {'failed, and is not listed' if name in wanted else 'listed as failed'}"
 
 
 def _left(town: Town, audit: Audit) -> Iterator[str]:

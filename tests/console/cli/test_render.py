@@ -62,7 +62,7 @@ def test_all_well_is_ok() -> None:
     ("system", "said", "grade", "words"),
     [
         ("idp", {"unreachable": "idp: 401"}, Grade.FAILS, "unreachable: idp: 401"),
-        ("idp", {"outcomes": {"failed": 2}}, Grade.FAILS, "2 records in the dead letters"),
+        ("idp", {"failed": 2}, Grade.FAILS, "2 records in the dead letters"),
         ("idp", {"waiting": 9, "retrying": 4}, Grade.WAITS, "4 of 9 tried again, the oldest since"),
         ("idp", {"waiting": 9}, Grade.WAITS, "delivering"),
         ("sis", {"unreachable": "no folder"}, Grade.FAILS, "unreachable: no folder"),
