@@ -16,6 +16,8 @@ from router.pipeline import Pipeline
 from router.sources.runner import SourceRunner
 
 LINES: Final = 500
+AT_ONCE: Final = 100
+"""Records that are looked at before others have their turn."""
 BEGIN: Final = "record 0"
 """Where the lines begin; each page says where the next one does."""
 
@@ -48,7 +50,8 @@ class Contact:
         """Why there is nothing yet to look at, or ''."""
         runner = self._pipeline.sources.get(self._system)
         if isinstance(runner, SourceRunner) and not runner.shelf.read("last_good"):
-            return f"{self._system} has not been read yet. See: yellowbus reads {self._system}"
+            what = f"{self._system} has not been read yet. See: yellowbus reads {self._system}"
+            return f"{what}, yellowbus holds list"
         behind = (await self._pipeline.bus.info(EVENTS)).last_seq - self._store.position("events")
         return f"{behind:,} events are still to be decided. Ask again in a moment" if behind > 0 else ""
 
@@ -63,25 +66,25 @@ class Contact:
     async def _pages(self) -> AsyncIterator[list[Line]]:
         at = BEGIN
         while at:
-            lines, at = self.page(at)
+            lines, at = self.page(at, AT_ONCE)
             yield lines
             await asyncio.sleep(0)  # others first
 
-    def page(self, at: str) -> Page:
+    def page(self, at: str, most: int = LINES) -> Page:
         """The lines from there on. Raises BusError for a place that there is not."""
         what, _, number = at.partition(" ")
         if what == "record" and number.isdecimal():
-            return self._records(int(number))
+            return self._records(int(number), most)
         if what == "unmatched" and number.isdecimal():
-            return self._unmatched(int(number))
+            return self._unmatched(int(number), most)
         raise BusError(f"at: {at!r} is no place in a report (expected what the page before said)")
 
     # What we have
 
-    def _records(self, after: int) -> Page:
-        rows = self._store.read("contact", self._system, after, self._entities, LINES)
+    def _records(self, after: int, most: int) -> Page:
+        rows = self._store.read("contact", self._system, after, self._entities, most)
         lines = [line for row in rows if (line := self._line(row))]
-        return Page(lines, f"record {rows[-1][0]}" if len(rows) == LINES else "unmatched 0")
+        return Page(lines, f"record {rows[-1][0]}" if len(rows) == most else "unmatched 0")
 
     def _line(self, row: Sequence[Any]) -> Line | None:
         _, seq, body, seen, hash_, local_id, given = row
@@ -114,11 +117,11 @@ class Contact:
 
     # What it has, and nobody knows
 
-    def _unmatched(self, offset: int) -> Page:
-        rows = self._store.read("unmatched", self._system, LINES, offset)
+    def _unmatched(self, offset: int, most: int) -> Page:
+        rows = self._store.read("unmatched", self._system, most, offset)
         lines = []
         for _, entity, local_id, _, _, candidates, _ in rows:
             may_be = tuple(json.loads(candidates))
             what = What.AMBIGUOUS if may_be else What.UNKNOWN
             lines.append(Line(what, entity, "", local_id, "", may_be))
-        return Page(lines, f"unmatched {offset + LINES}" if len(rows) == LINES else "")
+        return Page(lines, f"unmatched {offset + most}" if len(rows) == most else "")

@@ -6,7 +6,9 @@ import asyncio
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from conformance.scim_server import accounts, call, make_account
 from conformance.scim_server import scim_url as scim_url
 from identity_district import ENTERPRISE, District, laid_out, students
 from record_server import Tenant, record_server
-from running import Place, Router, sampled, through
+from running import Place, Router, lay_out, sampled, through, until
 
+from bus.jetstream import JetStream
 from bus.messages import Outcome, Step
 from console.cli import main
 
@@ -149,6 +152,54 @@ async def test_a_system_is_looked_at_and_goes_live_when_a_person_approves(
         assert everybody(url) == after
         again = await asyncio.to_thread(district.run, *approve, hash_)
         assert again.exit_code != 0 and "its mode is live already" in again.output
+
+
+async def test_of_a_system_that_cannot_be_read_it_says_what_it_can_and_a_kill_loses_no_approval(
+    tmp_path: Path,
+) -> None:
+    place = lay_out(tmp_path)
+    warehouse = place.config / "warehouse.yaml"
+    text = warehouse.read_text()
+    assert "  mode: live" in text
+    warehouse.write_text(text.replace("  mode: live", "  mode: observe"))
+
+    with Router(place) as router:
+        await router.start()
+        district = District(place, "", Tenant())
+        await through(place, sampled(tmp_path, students=20))
+        report = await district.says("adopt", "warehouse")
+
+        assert (report["is_read"], report["not_ready"]) == (False, "")
+        assert report["entities"]["student"]["create"] == 20
+        assert _students(place) == 0
+        shown = await asyncio.to_thread(district.run, "adopt", "warehouse")
+        assert "cannot be read as a whole" in shown.output
+
+        approve = ("adopt", "warehouse", "--approve", report["hash"], "--why", "it is new")
+        approved = await asyncio.to_thread(district.run, *approve)
+        router.kill()
+        assert approved.exit_code == 0, approved.output
+        await router.start()
+        await until(lambda: _students(place) == 20, within_s=60)
+        await district.polled(0)
+
+        [act] = {r for r in await district.audited() if r.step is Step.OPERATOR}
+        assert (act.destination, act.outcome) == ("warehouse", Outcome.ACCEPTED)
+        async with JetStream.connect(place.address) as bus:
+            facts = [s.subject async for page in bus.read("STATE", subject="state.live.>") for s in page]
+        assert len(facts) == 1
+
+
+def _students(place: Place) -> int:
+    """How many the warehouse has."""
+    file = place.state / "warehouse.db"
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(file)) as warehouse:
+        try:
+            return int(warehouse.execute("SELECT count(*) FROM students").fetchone()[0])
+        except sqlite3.OperationalError:  # its table is not made yet
+            return 0
 
 
 async def status_of(district: District) -> dict[str, Any]:
