@@ -288,9 +288,6 @@ def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: 
     before = record.seen.get(system)
     if before is not None and max(before.at_ms, *before.times.values(), 0) > at_ms:
         return Decision(Outcome.STALE, record, False, Op.DELETE, reason="older than what it said before")
-    if not record.deleted and record.links.get(system, event.local_id) != event.local_id:
-        reason = "an earlier id of it: the system has it under another one now"
-        return Decision(Outcome.UNCHANGED, record, False, Op.DELETE, reason=reason)
     if record.deleted:
         after = record._replace(seen={**record.seen, system: Seen(at_ms)})
         return Decision(Outcome.UNCHANGED, after, False, Op.DELETE)

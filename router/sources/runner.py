@@ -34,7 +34,7 @@ BUSY_S: Final = 3.0
 GOOD: Final = ("accepted", "unchanged", "held", "superseded")
 
 
-def _rest_s(error: Unavailable | StreamFull) -> float:
+def rest_s(error: Unavailable | StreamFull) -> float:
     """How long to leave a system alone that does not answer: as long as it asks, but an hour at most."""
     asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
     return max(RETRY_S, min(asked_s or 0.0, ASKED_MAX_S))
@@ -133,7 +133,7 @@ class SourceRunner:
                         await to_end(self._take(reading))
             except (Unavailable, StreamFull) as error:
                 await self._reach.lost(error, kept="What was read so far is kept; it is tried again.")
-                await self._sleep(_rest_s(error))
+                await self._sleep(rest_s(error))
 
     async def _take(self, reading: Reading) -> None:
         await self._release()  # approved is approved: what comes now is compared with it

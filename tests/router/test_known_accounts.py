@@ -8,6 +8,7 @@ from simulation.by_hand import alerts, empty_town, event, outcomes, records, say
 from simulation.clock import START_MS
 from simulation.world import Town
 
+from bus.codec import unpack
 from bus.messages import Event, Op, Outcome
 from router.core.rules import (
     DestinationEntity,
@@ -144,6 +145,12 @@ def test_an_account_that_somebody_removed_is_made_again(town: Town) -> None:
     lived(town, idp("idp-1", op=Op.DELETE, hours=2))
 
     assert dict(town.fars["idp"].records["student/1"].fields) == {"name": "Ada L.", "email": "a@x"}
+    # And it is there again: what it says from now on is not sent back to it.
+    lived(town, idp("idp-1", hub_id="1", name="Ada L.", email="a@x", hours=3))
+    told = len(town.fars["idp"].told["student/1"])
+    lived(town, idp("idp-1", hub_id="1", name="Ada L.", email="b@x", hours=4))
+    assert records(town)["student/1"].values["email"] == "b@x"
+    assert len(town.fars["idp"].told["student/1"]) == told
 
 
 def test_an_earlier_id_that_goes_takes_nothing_with_it(town: Town) -> None:
@@ -175,6 +182,8 @@ def test_an_account_of_nobody_here_that_goes_waits_no_more(town: Town) -> None:
     lived(town, idp("vendor", op=Op.DELETE, hours=1))
 
     assert outcomes(town) == [Outcome.UNMATCHED, Outcome.UNCHANGED]
+    facts = [s for s in town.server.streams["STATE"].history if s.subject.startswith("state.unmatched.")]
+    assert unpack(facts[-1].body).get("resolved") is True
 
 
 def test_a_delivery_says_what_the_system_is_believed_to_have(town: Town) -> None:

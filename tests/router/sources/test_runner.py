@@ -10,7 +10,8 @@ from simulation.invariants import broken
 from simulation.world import Town
 
 import router.sources.publishing
-from router.sources.runner import Waiting
+from bus.errors import StreamFull, Unavailable
+from router.sources.runner import Waiting, rest_s
 
 DOWN_S = 3 * 3600.0
 """Longer than the server knows ids."""
@@ -118,3 +119,19 @@ def test_an_export_from_before_the_last_good_read_is_refused_and_undoes_nothing(
     assert news(town, before) == []
     assert {record.values["grade"] for record in records(town).values()} == {"10"}
     assert "older than the last good read" in " ".join(remarks(town))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected_s"),
+    [
+        (Unavailable("idp: 503"), 5.0),
+        (Unavailable("idp: 503", retry_after_s=1.0), 5.0),
+        (Unavailable("idp: 429", retry_after_s=120.0), 120.0),
+        (Unavailable("idp: 429", retry_after_s=86_400.0), 3_600.0),
+        (StreamFull("EVENTS: full"), 5.0),
+    ],
+)
+def test_16_a_system_is_left_alone_as_long_as_it_asks_but_an_hour_at_most(
+    error: Unavailable | StreamFull, expected_s: float
+) -> None:
+    assert rest_s(error) == expected_s
