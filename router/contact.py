@@ -42,9 +42,12 @@ class Contact:
         self._entities = json.dumps(sorted(self._worker.routes))
 
     @property
-    def is_read(self) -> bool:
-        """It tells us what it has, all of it."""
-        return isinstance(self._pipeline.sources.get(self._system), SourceRunner)
+    def unread(self) -> list[str]:
+        """The entities of which it does not tell us all that it has: what is there is not known."""
+        source = self._pipeline.district.systems[self._system].source
+        is_read = isinstance(self._pipeline.sources.get(self._system), SourceRunner)
+        read = source.entities if source and is_read else {}
+        return [entity for entity in self._worker.routes if entity not in read]
 
     async def not_ready(self) -> str:
         """Why there is nothing yet to look at, or ''."""

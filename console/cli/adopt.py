@@ -68,8 +68,8 @@ def _lines(where: Where, system: str) -> Iterator[Mapping[str, object]]:
 def _print(answer: Mapping[str, Any]) -> None:
     system, entities = answer["system"], answer["entities"]
     click.echo(f"{system}, {when(answer['at_ms'], zone_of(answer))}, mode {answer['mode']}")
-    if not answer["is_read"]:
-        click.echo("It cannot be read as a whole: what is there already is not known here.")
+    if answer["unread"]:
+        click.echo(f"What it has of these is not read, so nobody here knows: {', '.join(answer['unread'])}")
     screen().print(_counts(entities))
     if any(entry["found_by"] for entry in entities.values()):
         screen().print(_found_by(entities))

@@ -105,7 +105,9 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     else:
         grade, state = Grade.OK, "up to date"
     if said.get("mode") == "observe":
-        state = f"observe: nothing is sent. See: yellowbus adopt {name}; {state}"
+        also = "" if grade is Grade.OK else f"; {state}"
+        grade = max(grade, Grade.WAITS)  # for a person
+        state = f"observe: nothing is sent. See: yellowbus adopt {name}{also}"
     elif said.get("mode") == "add-only":
         state = f"add-only; {state}"
     last = time(said["last_delivery_ms"])

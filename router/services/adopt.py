@@ -31,7 +31,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
             {
                 "system": system,
                 "mode": pipeline.workers[system].mode,
-                "is_read": contact.is_read,
+                "unread": contact.unread,
                 "not_ready": await contact.not_ready(),
                 **_report(pipeline, await contact.summary(), now_ms()),
             }

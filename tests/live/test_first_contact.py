@@ -75,7 +75,7 @@ async def test_a_system_is_looked_at_and_goes_live_when_a_person_approves(
         # Everything is decided, and nothing is sent.
         assert everybody(url) == before
         report = await district.says("adopt", "idp")
-        assert (report["mode"], report["not_ready"]) == ("observe", "")
+        assert (report["mode"], report["not_ready"], report["unread"]) == ("observe", "", [])
         counts = report["entities"]["student"]
         assert {what: counts[what] for what in ("linked", "create", "waits", "ambiguous", "unknown")} == {
             "linked": 3,
@@ -169,11 +169,11 @@ async def test_of_a_system_that_cannot_be_read_it_says_what_it_can_and_a_kill_lo
         await through(place, sampled(tmp_path, students=20))
         report = await district.says("adopt", "warehouse")
 
-        assert (report["is_read"], report["not_ready"]) == (False, "")
+        assert report["not_ready"] == "" and "student" in report["unread"]
         assert report["entities"]["student"]["create"] == 20
         assert _students(place) == 0
         shown = await asyncio.to_thread(district.run, "adopt", "warehouse")
-        assert "cannot be read as a whole" in shown.output
+        assert "nobody here knows: org, " in shown.output
 
         approve = ("adopt", "warehouse", "--approve", report["hash"], "--why", "it is new")
         approved = await asyncio.to_thread(district.run, *approve)

@@ -65,6 +65,9 @@ def test_all_well_is_ok() -> None:
         ("idp", {"failed": 2}, Grade.FAILS, "2 records in the dead letters"),
         ("idp", {"waiting": 9, "retrying": 4}, Grade.WAITS, "4 of 9 tried again, the oldest since"),
         ("idp", {"waiting": 9}, Grade.WAITS, "delivering"),
+        ("idp", {"mode": "observe"}, Grade.WAITS, "observe: nothing is sent. See: yellowbus adopt idp"),
+        ("idp", {"mode": "observe", "failed": 2}, Grade.FAILS, "adopt idp; 2 records in the dead letters"),
+        ("idp", {"mode": "add-only", "waiting": 9}, Grade.WAITS, "add-only; delivering"),
         ("sis", {"unreachable": "no folder"}, Grade.FAILS, "unreachable: no folder"),
         (
             "sis",
