@@ -26,7 +26,7 @@ IDP = """\
 system: idp
 source:
   adapter: scim
-  settings: {{url: "{url}", token: {token}, every: 500ms, page: 5}}
+  settings: {{url: "{url}", token: {token}, every: {every}, page: 5}}
   entities:
     student:
       table: Users
@@ -163,9 +163,11 @@ def students(package: Path) -> list[dict[str, str]]:
     return [row for row in csv.DictReader(io.StringIO(text, newline="")) if row["role"] == "student"]
 
 
-def laid_out(folder: Path, idp_url: str, sis_url: str, *, mode: str = "mode: live") -> Place:
+def laid_out(
+    folder: Path, idp_url: str, sis_url: str, *, mode: str = "mode: live", every: str = "500ms"
+) -> Place:
     """The example district with both. The identity provider owns e-mail and user name; an account is found by
-    the student's number. `mode`: a line of its file.
+    the student's number. `mode`: a line of its file; `every`: how often it is looked at.
     """
     place = lay_out(folder)
     student = place.config / "entities" / "student.yaml"
@@ -174,7 +176,7 @@ def laid_out(folder: Path, idp_url: str, sis_url: str, *, mode: str = "mode: liv
         assert f"  {name}: {{" in text
         text = text.replace(f"  {name}: {{", f"  {name}: {{owner: idp, ")
     student.write_text(text + "match:\n  - [identifier]\n")
-    (place.config / "idp.yaml").write_text(IDP.format(url=idp_url, token=TOKEN, mode=mode))
+    (place.config / "idp.yaml").write_text(IDP.format(url=idp_url, token=TOKEN, mode=mode, every=every))
     (place.config / "lms.yaml").unlink(missing_ok=True)
     with (place.config / "sis.yaml").open("a") as file:
         file.write(SIS_IS_TOLD.format(url=sis_url, token=RECORD_TOKEN))

@@ -10,7 +10,7 @@ from conformance.scim_server import accounts, call, make_account
 from conformance.scim_server import scim_url as scim_url
 from identity_district import ENTERPRISE, District, edited, laid_out, patch, students
 from record_server import Tenant, record_server
-from running import Place, Router, sampled, through
+from running import Place, Router, sampled, through, until
 
 from bus.messages import Outcome, Step
 
@@ -109,4 +109,44 @@ async def test_e_mail_comes_from_the_identity_provider_and_a_clerks_edit_is_set_
         assert call(f"{url}/Users")["totalResults"] == 22
         assert district.account(vendor["id"]) == vendor
         assert district.account(admin["id"]) == admin
+        assert (await district.says("conflicts", "list"))["conflicts"] == []
+
+
+async def test_20_an_edit_there_outlives_a_delivery_that_did_not_know_of_it(
+    tmp_path: Path, url: str, registrar: tuple[Tenant, str]
+) -> None:
+    place = laid_out(tmp_path, url, registrar[1], every="1h")  # it is looked at when the router starts
+    export = sampled(tmp_path, students=20)
+    ada, *_ = students(export)
+    theirs = make_account(
+        url,
+        userName="ada",
+        userType="student",
+        emails=[{"type": "work", "value": "ada@idp.org"}],
+        **{ENTERPRISE: {"employeeNumber": ada["identifier"]}},
+    )
+
+    def renamed(row: dict[str, str]) -> None:
+        if row["sourcedId"] == ada["sourcedId"]:
+            row["givenName"] = "Adelaide"
+
+    with Router(place) as router:
+        await router.start()
+        district = District(place, url, registrar[0])
+        await through(place, export)
+        await district.polled(0)
+        assert district.warehouse(ada["sourcedId"])["email"] == "ada@idp.org"
+        patch(url, theirs["id"], **{'emails[type eq "work"].value': "ada.l@idp.org"})
+
+        # The SIS changes her name before anybody has looked: her account gets that, and keeps its e-mail.
+        await through(place, edited(export, tmp_path / "day2.zip", renamed))
+        await district.polled(0)
+        account = district.account(theirs["id"])
+        assert (account["name"]["givenName"], account["emails"][0]["value"]) == ("Adelaide", "ada.l@idp.org")
+        left = [r.reason for r in await district.audited() if r.destination == "idp" and "edited" in r.reason]
+        assert left == ["edited there since it was looked at, and left so: emails.work"]
+
+        router.stop()
+        await router.start()
+        await until(lambda: district.warehouse(ada["sourcedId"])["email"] == "ada.l@idp.org")
         assert (await district.says("conflicts", "list"))["conflicts"] == []
