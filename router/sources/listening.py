@@ -154,6 +154,7 @@ class ListenerRunner:
             news.full,
             now_ms,
             news.occurred_at_ms,
+            hub_id=news.hub_id,
         )
         subject = subjects.event(self.system, news.entity, Op(news.op).value)
         return Message(subject, encode_event(event), id_, None, traceparent(id_))

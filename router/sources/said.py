@@ -21,7 +21,9 @@ HASH_BYTES: Final = 16
 
 
 class News(NamedTuple):
-    """One event to be. `name`: what tells it from others, for its id ('' : the sender gave none)."""
+    """One event to be. `name`: what tells it from others, for its id ('' : the sender gave none). `hub_id`:
+    what the sender says is our own id of the record.
+    """
 
     entity: str
     op: Op
@@ -30,6 +32,7 @@ class News(NamedTuple):
     full: bool
     occurred_at_ms: int | None
     name: str
+    hub_id: str = ""
 
 
 class Told(NamedTuple):
@@ -90,7 +93,7 @@ class Reader:
         """
         if news.name:
             return f"{self._system}.{news.name}"
-        content = msgpack.packb((news.entity, news.op, news.local_id, news.fields, news.full))
+        content = msgpack.packb((news.entity, news.op, news.local_id, news.fields, news.full, news.hub_id))
         return f"{self._system}.{number}.{self._hash(content)}"
 
     def number_in(self, id_: str) -> int:
@@ -102,7 +105,8 @@ class Reader:
         op = Op.DELETE if said.deleted else Op.UPDATE
         name = self._hash(said.id.encode()) if said.id else ""
         full = said.full and not said.deleted
-        return News(each.rule.entity, op, local_id, fields, full, said.occurred_at_ms, name)
+        hub_id = said.values.get(each.rule.hub_id_field, "") if each.rule.hub_id_field else ""
+        return News(each.rule.entity, op, local_id, fields, full, said.occurred_at_ms, name, hub_id)
 
     def _hash(self, content: bytes) -> str:
         return hashlib.blake2b(content, key=self._key, digest_size=HASH_BYTES).hexdigest()

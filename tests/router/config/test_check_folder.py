@@ -133,6 +133,12 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
         "entities/student.yaml", "email: {", "email: {}\n  nick: {required: true, ",
         ['sis.yaml:10:7: "nick" is missing: student requires it, and sis owns it'],
     ),
+    "our id, of a system that is told nothing": (
+        "sis.yaml", "id: sourcedId\n", "id: sourcedId\n      hub_id: identifier\n",
+        [
+            "sis.yaml:9:15: it is not told of student, so that no student there is made by us. Take it out",
+        ],
+    ),
     "a bad normalization": (
         "sis.yaml", "[trim, lower]", "[trim, lwer]",
         [

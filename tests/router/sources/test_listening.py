@@ -36,6 +36,7 @@ RULE = SourceEntity(
     table="enrollments",
     id_field="id",
     terms=(Term(field="state", text="workflow_state", column="workflow_state"),),
+    hub_id_field="sis_id",
 )
 
 
@@ -139,6 +140,15 @@ async def test_what_is_said_is_an_event_when_take_returns(place: Place) -> None:
     assert (event.observed_at_ms, event.occurred_at_ms) == (NOW_MS, 5)
     newest = await place.bus.last("EVENTS", "event.lms.enrollment.update")
     assert newest is not None and newest.id == event.id and newest.traceparent
+
+
+async def test_our_own_id_goes_with_what_is_said_of_a_record_that_we_made(place: Place) -> None:
+    runner = await place.live()
+    ours = Said("a1", "enrollments", {"id": "7", "workflow_state": "active", "sis_id": "e-1"})
+
+    await runner.take([ours, said("a2", local_id="8")])
+
+    assert [(event.local_id, event.hub_id) for event in await place.events()] == [("7", "e-1"), ("8", "")]
 
 
 async def test_a_batch_keeps_its_order(place: Place) -> None:
