@@ -164,7 +164,9 @@ class _System:
             self.terms.term((*path, "hub_id"), "hub_id", entry.hub_id, names)
             told = self.says.destination.entities if self.says.destination else {}
             if entity.name not in told:
-                text = f"it is not told of {entity.name}, so that no {entity.name} there is made by us. Take it out"
+                text = (
+                    f"it is not told of {entity.name}, so no {entity.name} there is made by us. Take it out"
+                )
                 self._wrong((*path, "hub_id"), text)
         for name in entry.normalize:
             if name not in (*entry.fields, "id"):

@@ -136,7 +136,7 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
     "our id, of a system that is told nothing": (
         "sis.yaml", "id: sourcedId\n", "id: sourcedId\n      hub_id: identifier\n",
         [
-            "sis.yaml:9:15: it is not told of student, so that no student there is made by us. Take it out",
+            "sis.yaml:9:15: it is not told of student, so no student there is made by us. Take it out",
         ],
     ),
     "a bad normalization": (
