@@ -243,3 +243,55 @@ def test_what_was_only_compared_is_not_taken_for_given(town: Town) -> None:
     sql = "SELECT given FROM ledger WHERE destination = 'sis' AND given IS NOT NULL"
 
     assert town.disk.rows("index.sqlite", sql) == []
+
+
+def test_several_dates_that_come_due_while_it_is_off_are_applied_in_their_order(town: Town) -> None:
+    back_ms = TURN_MS + 24 * HOUR_MS
+    owners = (
+        Period(systems=("sis",), until_ms=TURN_MS),
+        Period(systems=("idp",), until_ms=back_ms),
+        Period(systems=("sis",)),
+    )
+    rule = replace(STUDENT, fields={**STUDENT.fields, "badge": field("badge", "", owners=owners)})
+    town.district = replace(town.district, entities={"student": rule})
+    lived(town, sis(name="Ada", badge="1"))
+    lived(town, idp(name="Ada", badge="1", after_ms=HOUR_MS))
+    lived(town, idp(name="Ada", badge="2", after_ms=3 * HOUR_MS))
+    town.loop.pass_time(10 * 24 * HOUR_MS / 1000)
+    assert town.live(until_quiet=False, stop_after_s=120)
+    town.live()
+    dates = [each[0].observed_at_ms for each in audited(town).values() if each[0].op == Op.DATE]
+
+    assert dates == sorted(dates) == [TURN_MS, back_ms]
+    assert records(town)["student/1"].values["badge"] == "2"
+    assert of(town, "sis")["badge"] == "2"
+
+
+def test_20_what_was_edited_by_hand_since_it_was_told_is_a_conflict_and_not_overwritten(town: Town) -> None:
+    lived(town, sis(name="Ada", nick="A"))
+    lived(town, idp(name="Ada", nick="A", after_ms=HOUR_MS))
+    town.fars["idp"].records["student/1"].fields = {**of(town, "idp"), "nick": "by hand"}
+    lived(
+        town,
+        sis(name="Ada", nick="B", after_ms=3 * HOUR_MS - 1),
+        idp(name="Ada", nick="by hand", after_ms=2 * HOUR_MS),
+    )
+
+    assert conflicts(town) == [("nick", "idp", "sis", "ask", "")]
+
+
+def test_25_events_that_come_twice_or_in_another_order_make_the_same_record_and_no_conflict(
+    town: Town,
+) -> None:
+    lived(town, sis(name="Ada"), sis(name="Bea", after_ms=2 * HOUR_MS))
+    lived(town, sis(name="Ada"), sis(name="Bea", after_ms=2 * HOUR_MS), sis(name="Ada", after_ms=HOUR_MS))
+
+    assert records(town)["student/1"].values["name"] == "Bea"
+    assert conflicts(town) == []
+
+
+def test_30_a_clock_in_the_future_makes_nothing_after_it_stale(town: Town) -> None:
+    lived(town, sis(name="Ada", after_ms=400 * 24 * HOUR_MS))
+    lived(town, sis(name="Bea", after_ms=3 * HOUR_MS))
+
+    assert records(town)["student/1"].values["name"] == "Bea"
