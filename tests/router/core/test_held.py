@@ -87,3 +87,10 @@ def test_only_the_newest_are_kept() -> None:
 
     assert len(given["f"]) == PENDING_MAX
     assert given["f"][-1] == (2 * PENDING_MAX - 1, f"{2 * PENDING_MAX - 1}")
+
+
+def test_what_was_given_just_before_an_edit_may_have_come_after_it() -> None:
+    seen = Seen(1, ("f",), since={"f": 2 * SKEW_MS})
+
+    assert in_hand({"f": ((SKEW_MS + 1, "b"),)}, seen, "f", 9 * SKEW_MS, None) == [(SKEW_MS + 1, "b")]
+    assert in_hand({"f": ((SKEW_MS, "b"),)}, seen, "f", 9 * SKEW_MS, None) == []

@@ -195,3 +195,13 @@ def test_what_a_system_speaks_of_again_it_has() -> None:
 
     assert life.record is not None
     assert life.record.seen["idp"].said == {}
+
+
+def test_an_older_import_file_with_the_same_value_does_not_undo_the_owners_edit() -> None:
+    life = Life()
+    given = {"name": ((2 * HOUR_MS, "old"), (5 * HOUR_MS, "old"))}
+    life.says("sis", 10 * HOUR_MS, given=given, name="old")
+    life.says("sis", 20 * HOUR_MS, given=given, name="typed")
+    decision = life.says("sis", 30 * HOUR_MS, given=given, name="old")
+
+    assert (decision.outcome, decision.owed, life.value("name")) == (Outcome.UNCHANGED, True, "typed")
