@@ -68,13 +68,14 @@ class Draft:
     def merge(self) -> Merged:
         """All units of the event."""
         fresh = self._saying.fresh()
-        for name in self._event.fields:
-            if name not in fresh:
-                self._by_field[name] = Outcome.STALE
+        if len(fresh) < len(self._event.fields):
+            self._by_field |= {name: Outcome.STALE for name in self._event.fields if name not in fresh}
         done: set[str] = set()
         values, said = self._record.values, self._saying.said
         for name, value in fresh.items():
-            if name in done or (name not in said and values.get(name) == value):
+            if values.get(name) == value and name not in said:
+                continue
+            if name in done:
                 continue
             if name not in self._rules.fields:
                 self._by_field[name] = Outcome.REFUSED

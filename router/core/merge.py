@@ -111,8 +111,9 @@ def _repeats(before: Seen, event: Event, values: Mapping[str, Value]) -> bool:
         return False
     if not event.full or before.names != tuple(event.fields):
         return False
+    # At once, or one by one: blank, and not there at all, are the same.
     return event.fields.items() <= values.items() or all(
-        [values.get(name) == value for name, value in event.fields.items()]  # blank, and not there at all
+        values.get(name) == value for name, value in event.fields.items()
     )
 
 

@@ -86,6 +86,9 @@ class Saying:
             return Seen(
                 at_ms, tuple(fresh), self.said, {}, {**first_ms, **self.since}, self.claims, self.took
             )
+        if full and at_ms >= before.at_ms and not before.times and before.names == tuple(self._event.fields):
+            # The usual event: it speaks of all that it spoke of before.
+            return Seen(at_ms, before.names, self.said, {}, self.since, self.claims, self.took)
         spoken = dict.fromkeys(before.names)
         names = before.names + tuple(name for name in fresh if name not in spoken)
         times = dict(before.times)
