@@ -4,13 +4,13 @@ An adapter for a new protocol is one file here and one line in ADAPTERS. Its cla
 `Class(settings, surroundings)`; what they promise stands in `bus/adapter.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from bus.adapter import Destination, Listener, Settings, Source, Surroundings
+from bus.adapter import Destination, EntityShape, Listener, Misfit, Settings, Source, Surroundings
 from bus.errors import ConfigError
 
 
@@ -60,6 +60,15 @@ def adapter_class(side: str, name: str) -> type[Any]:
 def settings_class(side: str, name: str) -> type[Settings]:
     """What an adapter's `settings:` may say. Raises ConfigError."""
     return cast(type[Settings], _load(_side(side, name).settings))
+
+
+def misfits(
+    side: str, name: str, settings: Settings | None, shapes: Sequence[EntityShape]
+) -> Iterable[Misfit]:
+    """What of a mapping cannot be, as far as the adapter knows without asking anybody. Raises ConfigError."""
+    known: Callable[[Settings | None, Sequence[EntityShape]], Iterable[Misfit]] | None
+    known = getattr(adapter_class(side, name), "misfits", None)
+    return known(settings, shapes) if known else ()
 
 
 def make_source(name: str, settings: Mapping[str, object], surroundings: Surroundings) -> Source | Listener:

@@ -5,14 +5,14 @@ It does not retry, schedule, log or remember what it delivered: the router does 
 Each call may be cancelled; a cancelled or crashed call may be made again.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from bus.errors import YellowbusError
+from bus.errors import ConfigError, YellowbusError
 from bus.messages import Fields, Op, Outcome, Value, Version
 
 
@@ -61,6 +61,27 @@ class EntityShape(NamedTuple):
     table: str
     id_field: str
     fields: tuple[tuple[str, str], ...]
+
+
+class Misfit(NamedTuple):
+    """What a mapping asks of a system that it cannot have.
+
+    An adapter's class that knows has a static `misfits(settings, shapes)`, which gives all of them and
+    touches nothing outside; `settings` is None where they are wrong themselves. `at`: where it stands below
+    `source:` or `destination:`; a source's ("entities", "org", "columns", "name") is wherever that column is
+    read. `word`: what is not known, or missing, there; `known`: what may be meant by it.
+    """
+
+    at: tuple[str, ...]
+    text: str
+    word: str = ""
+    known: tuple[str, ...] = ()
+
+
+def must_fit(system: str, misfits: Iterable[Misfit]) -> None:
+    """Raises ConfigError that says all of them, if there are any."""
+    if texts := list(dict.fromkeys(misfit.text for misfit in misfits)):
+        raise ConfigError(f"{system}: {'; '.join(texts)}")
 
 
 # -- sources ----------------------------------------------------------------------------------------------

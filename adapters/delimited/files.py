@@ -83,29 +83,6 @@ class Files:
         self._line, self._fits = dialect.line(), dialect.fits()
         self._texts = {name: to_text(settings, table.dates) for name, table in self._tables.items()}
 
-    def problems(self) -> list[str]:
-        found = [problem for table in self._tables.values() for problem in self._problems(table)]
-        if unmapped := sorted(self._settings.tables.keys() - self._tables.keys()):
-            found.append(f"tables: {', '.join(unmapped)}: no entity has this table")
-        return found
-
-    def _problems(self, table: Table) -> Iterator[str]:
-        name, operation = table.name, self._settings.operation
-        if "/" in name or name.startswith("."):
-            yield f'"{name}" cannot stand in the name of a file. Name the table otherwise'
-        named = table.mapped | table.dates.keys() | table.deactivated.keys()
-        for column in sorted(named - {*table.columns}):
-            yield f"{name} has no column {column}"
-        if operation and operation.column in table.mapped:
-            yield f"{name}: column {operation.column} is mapped, and is the one that says the operation"
-        if self._settings.kind == "changes" and not operation and not table.deletes:
-            yield f"{name}: nothing says what is gone. Add operation:, or deletes: to tables.{name}"
-        for column in table.columns:
-            try:
-                self._fits(f"column {column}", column)
-            except Unwritable as why:
-                yield f"{name}: {why}"
-
     # Records
 
     def no_table(self, table: str) -> str:

@@ -1,14 +1,14 @@
 """A folder into which a system exports delimited files, as a source."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from adapters.files.settle import Candidate
 from adapters.files.shelf import Shelf
 from adapters.files.source import Inbox
-from bus.adapter import Reading, Surroundings
-from bus.errors import ConfigError
+from bus.adapter import EntityShape, Misfit, Reading, Surroundings, must_fit
 
-from .incoming import SourceSettings, TableIn
+from . import mapped
+from .incoming import SourceSettings
 from .reading import DelimitedReading
 from .sets import Sets
 
@@ -21,19 +21,14 @@ class Source:
         self._sets = Sets(settings, dict.fromkeys(entity.table for entity in surroundings.entities))
         self._inbox = Inbox(settings, surroundings, self._sets.candidates, self._reading)
 
+    @staticmethod
+    def misfits(settings: SourceSettings | None, shapes: Sequence[EntityShape]) -> Iterable[Misfit]:
+        """What settings and mapping say differently. See Misfit."""
+        return mapped.unread(settings, shapes) if settings else ()
+
     async def check(self) -> None:
         """Is the folder there, do settings and mapping agree? Raises Unavailable, ConfigError."""
-        problems = []
-        for entity in self._around.entities:
-            columns = self._settings.tables.get(entity.table, TableIn()).columns
-            names = dict.fromkeys([entity.id_field, *(name for name, _ in entity.fields)])
-            if not self._settings.header:
-                problems += [f"{entity.table}: no column {name}" for name in names if name not in columns]
-        mapped = {entity.table for entity in self._around.entities}
-        if unmapped := sorted(self._settings.tables.keys() - mapped):
-            problems.append(f"tables: {', '.join(unmapped)}: no entity has this table")
-        if problems:
-            raise ConfigError(f"{self._around.system}: {'; '.join(problems)}")
+        must_fit(self._around.system, self.misfits(self._settings, self._around.entities))
         await self._inbox.check()
 
     def read(self) -> AsyncIterator[Reading]:

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 from pydantic import Field
 
 from bus.adapter import Delivery, Receipt, Settings, Surroundings
-from bus.errors import ConfigError, Unavailable
+from bus.errors import Unavailable
 from bus.messages import Outcome
 
 from .change import Change, Unwritable
@@ -50,10 +50,6 @@ class Write(NamedTuple):
 
 class Format(Protocol):
     """What a kind of file makes of records."""
-
-    def problems(self) -> list[str]:
-        """What settings and mapping say differently."""
-        ...
 
     def no_table(self, table: str) -> str:
         """Why it has no such table; '' if it has."""
@@ -106,9 +102,7 @@ class Outbox:
         self._lock = threading.Lock()
 
     async def check(self) -> None:
-        """Do settings and mapping agree, is the folder there? Raises Unavailable, ConfigError."""
-        if problems := self._format.problems():
-            raise ConfigError(f"{self._around.system}: {'; '.join(problems)}")
+        """Is the folder there? Raises Unavailable."""
         await asyncio.to_thread(self._check_folder)
 
     async def apply(self, batch: Sequence[Delivery]) -> Sequence[Receipt]:

@@ -1,7 +1,8 @@
 """Systems that take JSON over HTTP, a record or a batch at a time.
 
-`settings` says how a system wants it, `bodies` makes and compares JSON, `credentials` gets and renews tokens,
-`wire` asks, `meaning` reads answers, `destination` brings records up to date.
+`settings` says how a system wants it, `mapped` what cannot be told so, `bodies` makes and compares JSON,
+`credentials` gets and renews tokens, `wire` asks, `meaning` reads answers, `destination` brings records up to
+date.
 """
 
 from adapters.http.destination import Destination

@@ -5,10 +5,11 @@ write whose answer was lost.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple
 
+from adapters.http import mapped
 from adapters.http.batches import Batches
 from adapters.http.bodies import Json, Refused, body_of, holds, look, only
 from adapters.http.credentials import credentials_of
@@ -17,7 +18,7 @@ from adapters.http.settings import Request, Settings, Table
 from adapters.http.wire import Answer, Lost, Wire
 from adapters.web.answers import trust
 from adapters.web.turns import in_turns, receipts
-from bus.adapter import Delivery, Receipt, Surroundings
+from bus.adapter import Delivery, EntityShape, Misfit, Receipt, Surroundings, must_fit
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
 
@@ -49,16 +50,12 @@ class Destination:
     batch_records_max: ClassVar[int] = 200
 
     def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
-        """Raises ConfigError for a table that no entity goes to."""
+        """Raises ConfigError for a mapping that cannot be told."""
         system = surroundings.system
         self._settings = settings
         self._where = f"{system}: {settings.url}"
+        must_fit(system, self.misfits(settings, surroundings.entities))
         tables = {shape.table for shape in surroundings.entities}
-        for unknown in settings.tables.keys() - tables:
-            expected = ", ".join(sorted(tables)) or "none"
-            raise ConfigError(
-                f"{system}: settings.tables: no entity goes to {unknown} (expected one of: {expected})"
-            )
         self._tables = {name: settings.tables.get(name, Table()) for name in tables}
         self._id_fields = {shape.entity: shape.id_field for shape in surroundings.entities}
         self._meaning = Meaning(self._where, surroundings.now_ms)
@@ -72,6 +69,11 @@ class Destination:
         )
         self._turns = asyncio.Semaphore(surroundings.concurrent)
         self._batches = Batches(self._wire, self._meaning, self._entry, _local_id_in)
+
+    @staticmethod
+    def misfits(settings: Settings | None, shapes: Sequence[EntityShape]) -> Iterable[Misfit]:
+        """Fields in each other's way, tables that nothing goes to. See Misfit."""
+        return mapped.misfits(settings, shapes)
 
     async def check(self) -> None:
         """Does it answer, and let us in? Without a `check` path any answer will do that does not shut us out.

@@ -1,7 +1,7 @@
 """A folder from which a system imports OneRoster, as a destination."""
 
-from collections.abc import Mapping
-from typing import ClassVar, Final, Literal, NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, Self
 
 from pydantic import model_validator
 
@@ -9,12 +9,11 @@ from adapters.files.change import Unwritable
 from adapters.files.held import Cells
 from adapters.files.names import Template, free
 from adapters.files.outbox import Outbox, OutboxSettings, Write
-from bus.adapter import Delivery, EntityShape, Surroundings
+from bus.adapter import Delivery, EntityShape, Misfit, Surroundings, must_fit
 from bus.messages import Op
 
-from . import cells, manifest
+from . import cells, manifest, mapped
 from .file import write_part
-from .tables import COLUMNS, METADATA, TABLES
 
 _PLACEHOLDERS: Final = ("date", "time", "seq")
 
@@ -49,22 +48,22 @@ class DestinationSettings(OutboxSettings):
         return Template(self.filename, known=_PLACEHOLDERS)
 
 
-class _Table(NamedTuple):
-    """What may and must stand in a table, and its columns in the file."""
-
-    allowed: frozenset[str]
-    required: frozenset[str]
-    header: tuple[str, ...]
-
-
 class Destination(Outbox):
     """Writes a zip for each batch that changes any record."""
-
-    tables: ClassVar[Mapping[str, tuple[str, ...]]] = COLUMNS
 
     def __init__(self, settings: DestinationSettings, surroundings: Surroundings) -> None:
         changes_only = settings.kind == manifest.DELTA
         super().__init__(settings, surroundings, _Zip(settings, surroundings), changes_only=changes_only)
+        self._misfits = tuple(self.misfits(settings, surroundings.entities))
+
+    async def check(self) -> None:
+        must_fit(self._around.system, self._misfits)
+        await super().check()
+
+    @staticmethod
+    def misfits(settings: DestinationSettings | None, shapes: Sequence[EntityShape]) -> Iterable[Misfit]:
+        """Tables and columns that the standard does not have, and what it requires. See Misfit."""
+        return mapped.misfits(settings.version if settings else None, shapes)
 
 
 class _Zip:
@@ -72,27 +71,9 @@ class _Zip:
 
     def __init__(self, settings: DestinationSettings, surroundings: Surroundings) -> None:
         self._version, self._template = settings.version, settings.template
-        self._entities = surroundings.entities
-        self._tables = _described(settings.version, surroundings)
+        self._tables = mapped.described(settings.version, surroundings.entities)
         self._pattern = self._template.pattern()
         self._headers = {table: described.header for table, described in self._tables.items()}
-
-    def problems(self) -> list[str]:
-        return [problem for entity in self._entities for problem in self._unmapped(entity)]
-
-    def _unmapped(self, entity: EntityShape) -> list[str]:
-        table, version = entity.table, self._version
-        if table not in self._tables:
-            return [
-                f'"{table}" is no table of OneRoster {version} (expected one of {", ".join(TABLES[version])})'
-            ]
-        names, described = {name for name, _ in entity.fields}, self._tables[table]
-        unknown = [f"{table} has no column {name}" for name in sorted(names - described.allowed)]
-        missing = [
-            f"{table}.{name} is required and not mapped"
-            for name in sorted(described.required - names - {"sourcedId"})
-        ]
-        return unknown + missing
 
     def no_table(self, table: str) -> str:
         return "" if table in self._tables else f'"{table}" is no table of OneRoster {self._version}'
@@ -126,22 +107,3 @@ class _Zip:
 
     def owns(self, name: str) -> bool:
         return bool(self._pattern.fullmatch(name))
-
-
-def _described(version: str, surroundings: Surroundings) -> dict[str, _Table]:
-    mapped = {entity.table for entity in surroundings.entities}
-    described = {}
-    for name, table in TABLES[version].items():
-        metadata = {
-            field: None
-            for entity in surroundings.entities
-            if entity.table == name
-            for field, _ in entity.fields
-            if field.startswith(METADATA)
-        }
-        described[name] = _Table(
-            cells.columns(version, name) | {*metadata},
-            cells.required(version, name, roles="roles" not in mapped),
-            (*table.columns, *metadata),
-        )
-    return described

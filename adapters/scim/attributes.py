@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 
 from scim2_models import EnterpriseUser, Path, User
 
-from bus.errors import ConfigError
 from bus.messages import Value
 
 Json = dict[str, Any]
@@ -20,6 +19,20 @@ CORE: Final = str(User.__schema__)
 _PATH: Final[Any] = Path[User[EnterpriseUser]]
 _RESERVED: Final = {"id", "externalid", "meta", "schemas", "password", "groups"}
 """Names no mapping may write: the service's, the hub's own, and a secret."""
+
+
+USUAL: Final = (
+    *("userName", "displayName", "nickName", "title", "userType", "active", "preferredLanguage", "locale"),
+    *(f"name.{part}" for part in ("givenName", "familyName", "middleName", "formatted", "honorificPrefix")),
+    *("emails.work", "emails.home", "phoneNumbers.work", "phoneNumbers.home", "phoneNumbers.mobile"),
+    *(f"addresses.home.{part}" for part in ("streetAddress", "locality", "region", "postalCode", "country")),
+    *(f"enterprise.{part}" for part in ("employeeNumber", "department", "division", "organization")),
+)
+"""Names that a mapping usually has, for who misspells one. There are more."""
+
+
+class NoAttribute(Exception):
+    """A field that no account has, or that is not for a mapping to write. The text says which."""
 
 
 class Refused(Exception):
@@ -55,19 +68,16 @@ ACTIVE: Final = Attribute("active", "", "active", "", "", True)
 USER_NAME: Final = Attribute("userName", "", "userName", "", "", False)
 
 
-def attribute(field: str, where: str) -> Attribute:
-    """Raises ConfigError for a field that no account has, or that is not for a mapping to write."""
+def attribute(field: str) -> Attribute:
+    """Raises NoAttribute."""
     schema, _, rest = field.partition(".") if field.lower().startswith("enterprise.") else ("", "", field)
     names = rest.split(".")
     if names[0].lower() in _RESERVED:
-        raise ConfigError(f"{where}: {field} cannot be mapped: externalId is always the record's id there")
+        raise NoAttribute(f"{field} cannot be mapped: externalId is always the record's id there")
 
     binding = _resolve(names, bool(schema))
     if binding is None:
-        raise ConfigError(
-            f"{where}: {field} is no attribute of an account (userName, name.givenName, emails.work, "
-            "enterprise.employeeNumber, … expected)"
-        )
+        raise NoAttribute(f"{field} is no attribute of an account")
     name = _alias(binding.model, binding.field_name)
     sub = _alias(binding.field_type, binding.sub_field_name) if binding.sub_field_name else ""
     type_ = names[1] if binding.is_multivalued else ""

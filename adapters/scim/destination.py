@@ -6,10 +6,11 @@ the mapping has `active`, a delivery sets it, so that who comes back after a dea
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
+from adapters.scim import mapped
 from adapters.scim.attributes import (
     ACTIVE,
     EXTERNAL_ID,
@@ -17,7 +18,6 @@ from adapters.scim.attributes import (
     Attribute,
     Json,
     Refused,
-    attribute,
     differing,
     folded,
     get,
@@ -30,7 +30,7 @@ from adapters.scim.meaning import Meaning
 from adapters.scim.settings import Settings, wire_of
 from adapters.scim.wire import Answer, Lost
 from adapters.web.turns import in_turns, receipts
-from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
+from bus.adapter import Delivery, EntityShape, Misfit, Receipt, Surroundings, must_fit
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
 
@@ -45,14 +45,20 @@ class Destination:
     batch_records_max: ClassVar[int] = 100
 
     def __init__(self, settings: Settings, surroundings: Surroundings) -> None:
-        """Raises ConfigError for a resource other than Users, or a field that no account has."""
+        """Raises ConfigError for a mapping that does not fit an account."""
         self._system = surroundings.system
         self._url = settings.url
-        self._attributes = {shape.entity: _attributes(shape, self._system) for shape in surroundings.entities}
+        must_fit(self._system, self.misfits(settings, surroundings.entities))
+        self._attributes = {shape.entity: mapped.places(shape) for shape in surroundings.entities}
         self._wire = wire_of(settings, self._system, surroundings.concurrent)
         self._meaning = Meaning(f"{self._system}: {settings.url}", surroundings.now_ms)
         self._turns = asyncio.Semaphore(surroundings.concurrent)
         self._probed = False
+
+    @staticmethod
+    def misfits(settings: Settings | None, shapes: Sequence[EntityShape]) -> Iterable[Misfit]:
+        """Resources, attributes and values that no account has. See Misfit."""
+        return mapped.misfits(shapes)
 
     async def check(self) -> None:
         """Does the service answer, does it take our token, can it do what we need?
@@ -245,18 +251,6 @@ class Destination:
                 reason = f"{reason}: another account has one of its unique attributes"
             return Receipt(delivery.key, Outcome.FAILED, reason, delivery.local_id)
         raise self._meaning.unavailable(answer) from answer
-
-
-def _attributes(shape: EntityShape, system: str) -> dict[str, Attribute | None]:
-    """Where each field goes; None for the one that names the record there, which goes nowhere."""
-    where = f"{system}: {shape.entity}"
-    if shape.table.lower() not in ("", "users"):
-        raise ConfigError(f"{where}: {shape.table} is no resource that can be told (Users expected)")
-    fields = [field for field, _ in shape.fields]
-    return {
-        field: None if field == shape.id_field and field in ("id", "externalId") else attribute(field, where)
-        for field in fields
-    }
 
 
 def _known(scim_type: str) -> str:

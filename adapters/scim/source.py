@@ -5,17 +5,18 @@ read is read again at once, and refused when it does not keep still.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from adapters.scim import columns
 from adapters.scim.columns import columns_of, texts
 from adapters.scim.meaning import Meaning
 from adapters.scim.paging import Incomplete, pages
 from adapters.scim.reading import ScimReading, Spool
 from adapters.scim.settings import SourceSettings, wire_of
 from adapters.scim.wire import Answer, Lost
-from bus.adapter import Reading, Surroundings
+from bus.adapter import EntityShape, Misfit, Reading, Surroundings, must_fit
 from bus.errors import ConfigError
 
 LOOKS_MAX: Final = 3
@@ -28,9 +29,15 @@ class Source:
     def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
         """Raises ConfigError for a resource or attribute that is not read."""
         self._settings, self._around = settings, surroundings
-        self._columns = columns_of(surroundings.entities, surroundings.system)
+        must_fit(surroundings.system, self.misfits(settings, surroundings.entities))
+        self._columns = columns_of(surroundings.entities)
         self._wire = wire_of(settings, surroundings.system, 1)
         self._meaning = Meaning(f"{surroundings.system}: {settings.url}", surroundings.now_ms)
+
+    @staticmethod
+    def misfits(settings: SourceSettings | None, shapes: Sequence[EntityShape]) -> Iterable[Misfit]:
+        """Resources and attributes that are not read. See Misfit."""
+        return columns.misfits(shapes)
 
     async def check(self) -> None:
         """Does the service answer, take our token, and list what we read? Raises Unavailable, ConfigError."""

@@ -6,7 +6,7 @@ of the router never waits for a disk.
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from adapters.sql import dialect, rows, schema
 from bus import adapter
-from bus.adapter import Delivery, EntityShape, Receipt, Surroundings
+from bus.adapter import Delivery, EntityShape, Misfit, Receipt, Surroundings, must_fit
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome, Value
 
@@ -53,14 +53,22 @@ class Destination:
         """Raises ConfigError for another kind of database, or for tables that cannot be."""
         self._system = surroundings.system
         self._now_ms = surroundings.now_ms
-        self._path = _path_of(settings.url, surroundings.system)
+        must_fit(surroundings.system, self.misfits(settings, surroundings.entities))
+        self._path = Path(settings.url.removeprefix(_SCHEME))
         self._timeout_s = settings.busy_timeout_s
         self._shapes = {shape.entity: shape for shape in surroundings.entities}
-        self._tables = schema.wanted(surroundings.entities, surroundings.system)
+        self._tables = schema.wanted(surroundings.entities)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"sql-{surroundings.system}")
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._closed = False
+
+    @staticmethod
+    def misfits(settings: Settings | None, shapes: Sequence[EntityShape]) -> Iterable[Misfit]:
+        """A url that is no file's, tables and columns that cannot be. See Misfit."""
+        if settings and (why := _wrong_url(settings.url)):
+            yield Misfit(("settings", "url"), why)
+        yield from schema.misfits(shapes)
 
     async def check(self) -> None:
         """Can the database be opened and written, and do its tables fit the mapping? Changes nothing.
@@ -216,15 +224,13 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _path_of(url: str, system: str) -> Path:
+def _wrong_url(url: str) -> str:
     if not url.startswith(_SCHEME):
-        raise ConfigError(
-            f"{system}: settings.url: {url.split(':')[0]}: is no sqlite:///path. PostgreSQL comes later"
-        )
+        return f"url: {url.split(':')[0]}: is no sqlite:///path. PostgreSQL comes later"
     path = url.removeprefix(_SCHEME)
     if not path or path == ":memory:" or "\0" in path:
-        raise ConfigError(f"{system}: settings.url: names no file (sqlite:///path expected)")
-    return Path(path)
+        return "url: names no file (sqlite:///path expected)"
+    return ""
 
 
 def _inode_of(path: Path) -> int:

@@ -1,58 +1,65 @@
 """Which tables the mapping asks for, and what must be done to a database to have them. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from adapters.sql import dialect
-from bus.adapter import EntityShape
+from bus.adapter import EntityShape, Misfit
 from bus.errors import ConfigError
 
 Columns = Mapping[str, tuple[str, int]]
 """A table as it is: the type of each column, and its place in the primary key (0: none)."""
 
 
-def wanted(shapes: Sequence[EntityShape], system: str) -> dict[str, tuple[str, dict[str, str]]]:
-    """Per table: the key's column, and the SQL type of each column. Entities may share a table.
-
-    Raises ConfigError if they cannot, or if a name is one that yellowbus uses itself.
-    """
+def wanted(shapes: Sequence[EntityShape]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Per table: the key's column, and the SQL type of each column. Entities may share a table."""
     tables: dict[str, tuple[str, dict[str, str]]] = {}
     for shape in shapes:
-        where = f"{system}: table {shape.table}"
-        id_field, columns = tables.setdefault(shape.table, (shape.id_field, {}))
-        if id_field != shape.id_field:
-            raise ConfigError(
-                f"{where}: its id is {id_field} for one entity and {shape.id_field} for another"
-            )
-        for name, type_ in {shape.id_field: "text", **dict(shape.fields)}.items():
-            _check_name(name, columns, where)
-            sql_type = dialect.TYPES[type_]
-            if columns.setdefault(name, sql_type) != sql_type:
-                raise ConfigError(
-                    f"{where}: {name} is {columns[name]} for one entity, {sql_type} for another"
-                )
-    _check_tables(tables, system)
+        _, columns = tables.setdefault(shape.table, (shape.id_field, {}))
+        columns.update((name, dialect.TYPES[type_]) for name, type_ in _columns(shape))
     return {
         table: (id_field, {**columns, **dialect.OWN_COLUMNS}) for table, (id_field, columns) in tables.items()
     }
 
 
-def _check_name(name: str, columns: Mapping[str, str], where: str) -> None:
+def misfits(shapes: Sequence[EntityShape]) -> Iterator[Misfit]:
+    """Tables that are one to a database or that entities cannot share, and columns that cannot be."""
+    tables: dict[str, tuple[str, dict[str, str]]] = {}
+    seen: dict[str, str] = {}
+    for shape in shapes:
+        at = ("entities", shape.entity)
+        table = shape.table
+        if seen.setdefault(table.lower(), table) != table:
+            text = f"tables {seen[table.lower()]} and {table} are one to a database"
+            yield Misfit((*at, "table"), text)
+        if not table or "\0" in table or table.lower().startswith(("sqlite_", "_yellowbus")):
+            yield Misfit((*at, "table"), f"{table!r} cannot be the name of a table")
+        id_field, columns = tables.setdefault(table, (shape.id_field, {}))
+        if id_field != shape.id_field:
+            text = f"table {table}: its id is {id_field} for one entity and {shape.id_field} for another"
+            yield Misfit((*at, "id"), text)
+        for name, type_ in _columns(shape):
+            sql_type = dialect.TYPES[type_]
+            if why := _wrong_column(name, sql_type, columns):
+                place = ("fields", name) if name in dict(shape.fields) else ("id",)
+                yield Misfit((*at, *place), f"table {table}: {why}")
+            columns.setdefault(name, sql_type)
+
+
+def _columns(shape: EntityShape) -> Iterable[tuple[str, str]]:
+    return {shape.id_field: "text", **dict(shape.fields)}.items()
+
+
+def _wrong_column(name: str, sql_type: str, columns: Mapping[str, str]) -> str:
     if name.lower() in dialect.OWN_COLUMNS:
-        raise ConfigError(f"{where}: yellowbus has a column {name} of its own. Name the field otherwise")
+        return f"yellowbus has a column {name} of its own. Name the field otherwise"
     twin = next((other for other in columns if other != name and other.lower() == name.lower()), None)
     if twin:
-        raise ConfigError(f"{where}: {name} and {twin} are one column to a database, which ignores case")
+        return f"{name} and {twin} are one column to a database, which ignores case"
     if not name or "\0" in name:
-        raise ConfigError(f"{where}: {name!r} cannot be the name of a column")
-
-
-def _check_tables(tables: Mapping[str, object], system: str) -> None:
-    seen: dict[str, str] = {}
-    for table in tables:
-        if seen.setdefault(table.lower(), table) != table:
-            raise ConfigError(f"{system}: tables {seen[table.lower()]} and {table} are one to a database")
-        if not table or "\0" in table or table.lower().startswith(("sqlite_", "_yellowbus")):
-            raise ConfigError(f"{system}: {table!r} cannot be the name of a table")
+        return f"{name!r} cannot be the name of a column"
+    if columns.get(name, sql_type) != sql_type:
+        return f"{name} is {columns[name]} for one entity, {sql_type} for another"
+    return ""
 
 
 def changes(table: str, id_field: str, columns: Mapping[str, str], there: Columns) -> Iterator[str]:

@@ -20,7 +20,7 @@ from router.config.folder import Folder, Written
 from router.config.order import cycle, referred
 from router.config.positions import Path, Problem
 from router.config.salvage import MISTAKEN
-from router.config.terms import Names, TermReader
+from router.config.terms import Names, TermReader, field_types
 from router.config.validation import did_you_mean
 from router.core.mapping import BUILT_IN
 from router.core.rules import EntityRule, FieldRule, Invariant, Type
@@ -109,7 +109,8 @@ def _invariants(
     one: Written[EntityFile], says: EntityFile, rule: EntityRule, problems: list[Problem]
 ) -> tuple[Invariant, ...]:
     reader = TermReader(document=one.document)
-    names = Names(known=tuple(rule.fields), what=f"field of {rule.name}")
+    types = field_types(rule.fields) if one.whole else None
+    names = Names(known=tuple(rule.fields), what=f"field of {rule.name}", types=types)
     found = []
     for n, text in enumerate(says.invariants):
         if program := reader.program(("invariants", n), text, names):

@@ -22,10 +22,14 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written(Generic[M]):
-    """One file: where everything stands, and what it says; with mistakes, what is left (None: too little)."""
+    """One file: where everything stands, and what it says; with mistakes, what is left (None: too little).
+
+    `whole`: nothing had to be left out or put in.
+    """
 
     document: Document
     says: M | None
+    whole: bool = False
 
     def name(self, key: str) -> str:
         """What it names itself under this key; of a file that does not get that far, the file's name."""
@@ -63,7 +67,8 @@ def read_folder(surrounding: Surrounding) -> Folder:
         document, data, slips = as_meant(model, document, document.data)
         says, wrong = validate(model, document, data)
         problems.extend(missing + slips + wrong)
-        return Written(document=replace(document, data=data), says=says or salvage(model, data))
+        document = replace(document, data=data)
+        return Written(document=document, says=says or salvage(model, data), whole=says is not None)
 
     def each(paths: list[Path], model: type[M]) -> tuple[Written[M], ...]:
         return tuple(written(path, model) for path in paths)

@@ -1,18 +1,19 @@
 """System files to SystemRules: adapters and their settings, entities, terms, and what must not leave."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 import adapters
+from bus.adapter import EntityShape, Settings
 from bus.errors import ConfigError
 from router.config.documents import DestinationEntry, DestinationPart, SourceEntry, SourcePart, SystemFile
+from router.config.fitting import misfits
 from router.config.folder import Folder, Written
 from router.config.order import cycle, referred, targets_first
 from router.config.positions import Document, Path, Problem
 from router.config.salvage import MISTAKEN
+from router.config.samples import TOLD, of_type
 from router.config.terms import Names, TermReader, record_names, used_fields
 from router.config.validation import as_meant, did_you_mean, validate
 from router.core.rules import (
@@ -24,6 +25,7 @@ from router.core.rules import (
     SystemRule,
     Term,
 )
+from router.core.shapes import destination_shape, source_shape
 from router.core.spelling import NORMALIZE
 
 RESERVED: Final = ("operator", "yellowbus", "intake")
@@ -43,6 +45,7 @@ def compile_systems(
     files: dict[str, Document] = {}
     problems: list[Problem] = []
     names = system_names(folder)
+    whole = {one.name("entity") for one in folder.entities if one.whole}
     for one in folder.systems:
         if one.says is None:
             continue
@@ -52,7 +55,7 @@ def compile_systems(
             problems.append(one.document.problem(("system",), f'"{name}" a second time (first in {place})'))
             continue
         files[name] = one.document
-        compiled = _System(one.document, one.says, entities, entity_names, names)
+        compiled = _System(one.document, one.says, entities, entity_names, names, whole)
         rules[name] = compiled.rule()
         problems.extend(compiled.problems)
     problems.extend(_after_in_a_circle(folder))
@@ -69,12 +72,14 @@ class _System:
         entities: Mapping[str, EntityRule],
         entity_names: tuple[str, ...],
         systems: tuple[str, ...],
+        whole: Collection[str],
     ) -> None:
         self.document = document
         self.says = says
         self.entities = entities
         self.entity_names = entity_names
         self.systems = systems
+        self.whole = whole
         self.terms = TermReader(document=document)
 
     @property
@@ -98,26 +103,43 @@ class _System:
     def _wrong(self, path: Path, text: str, *, key: bool = False) -> None:
         self.problems.append(self.document.problem(path, text, key=key))
 
-    def _settings(self, side: str, adapter: str, settings: dict[str, Any]) -> Mapping[str, tuple[str, ...]]:
-        """Validate the settings by the adapter's model. Returns the tables it knows, if it says so."""
+    def _settings(self, side: str, adapter: str, settings: dict[str, Any]) -> Settings | None:
+        """Validate the settings by the adapter's model. None if they are wrong."""
         known = adapters.names(side)
         if adapter not in known:
             self._wrong(
                 (side, "adapter"), f'"{adapter}" is no {side} adapter. {did_you_mean(adapter, known)}'
             )
-            return {}
+            return None
         try:
-            model: type[BaseModel] = adapters.settings_class(side, adapter)
-            # a source's class may know its columns; a destination's is not loaded before it is used
-            known_by = adapters.adapter_class(side, adapter) if side == "source" else None
-            tables = getattr(known_by, "tables", None)
+            model = adapters.settings_class(side, adapter)
         except ConfigError as error:
             self._wrong((side, "adapter"), error.message)
-            return {}
+            return None
         path: Path = (side, "settings")
         document, data, slips = as_meant(model, self.document, settings, path)
-        self.problems.extend(slips + validate(model, document, data, path)[1])
-        return tables if isinstance(tables, Mapping) else {}
+        checked, problems = validate(model, document, data, path)
+        self.problems.extend(slips + problems)
+        return checked
+
+    def _fit(
+        self,
+        side: str,
+        adapter: str,
+        settings: Settings | None,
+        shapes: Sequence[EntityShape],
+        read: Mapping[str, SourceEntity] | None = None,
+    ) -> None:
+        """What the adapter knows of the mapping; a place that is wrong already is not called so twice."""
+        if adapter not in adapters.names(side):
+            return
+        there = {problem[:3] for problem in self.problems}
+        try:
+            found = list(misfits(self.document, side, adapter, settings, shapes, read))
+        except ConfigError as error:
+            self._wrong((side, "adapter"), error.message)
+            return
+        self.problems.extend(problem for problem in found if problem[:3] not in there)
 
     def _entity(self, path: Path, name: str) -> EntityRule | None:
         if name not in self.entity_names:
@@ -132,14 +154,24 @@ class _System:
     # -- source
 
     def _source(self, part: SourcePart) -> SourceRule:
-        tables = self._settings("source", part.adapter, part.settings)
+        settings = self._settings("source", part.adapter, part.settings)
+        tables = self._tables(part.adapter)
         found: dict[str, SourceEntity] = {}
         for name, entry in part.entities.items():
             path: Path = ("source", "entities", name)
             if entity := self._entity(path, name):
                 found[name] = self._source_entity(path, entry, entity, tables)
         ordered = {name: self._named_alike(found[name], found) for name in self._in_order(found)}
+        shapes = [source_shape(rule, self.entities[name]) for name, rule in ordered.items()]
+        self._fit("source", part.adapter, settings, shapes, ordered)
         return SourceRule(adapter=part.adapter, settings=part.settings, entities=ordered)
+
+    def _tables(self, adapter: str) -> Mapping[str, tuple[str, ...]]:
+        """The tables that the adapter knows, if it says so."""
+        try:
+            return getattr(adapters.adapter_class("source", adapter), "tables", {})
+        except ConfigError:  # said at its settings
+            return {}
 
     def _named_alike(self, rule: SourceEntity, rules: Mapping[str, SourceEntity]) -> SourceEntity:
         """References are spelled as the ids that they name."""
@@ -200,7 +232,7 @@ class _System:
         if tables and table not in tables:
             text = f'"{table}" is no table of this adapter. {did_you_mean(table, tables)}'
             self._wrong((*path, "table"), text)
-        return Names(known=tables.get(table), what=f"column of {table}", dotted=True)
+        return Names(known=tables.get(table), what=f"column of {table}", dotted=True, blank="")
 
     def _source_term(
         self, path: Path, name: str, text: str, entry: SourceEntry, entity: EntityRule, names: Names
@@ -210,7 +242,8 @@ class _System:
             found = f'"{name}" is no field of {entity.name}. {did_you_mean(name, entity.fields)}'
             self._wrong(at, found, key=True)
         normalize = self.terms.normalize((*path, "normalize", name), entry.normalize.get(name, ()))
-        return self.terms.term(at, name, text, names, normalize)
+        field = entity.fields.get(name)
+        return self.terms.term(at, name, text, names, normalize, of_type(field.type) if field else TOLD)
 
     def _missing(self, path: Path, entry: SourceEntry, entity: EntityRule) -> None:
         if MISTAKEN in entry.fields:
@@ -223,7 +256,7 @@ class _System:
     # -- destination
 
     def _destination(self, part: DestinationPart) -> DestinationRule:
-        self._settings("destination", part.adapter, part.settings)
+        settings = self._settings("destination", part.adapter, part.settings)
         self._not_yet(part)
         found: dict[str, DestinationEntity] = {}
         for name, entry in part.entities.items():
@@ -232,10 +265,13 @@ class _System:
             self._systems((*path, "after"), entry.after)
             if entity := self._entity(path, name):
                 found[name] = self._destination_entity(path, part, entry, entity)
+        ordered = {name: found[name] for name in self._in_order(found)}
+        shapes = [destination_shape(rule, self.entities[name]) for name, rule in ordered.items()]
+        self._fit("destination", part.adapter, settings, shapes)
         return DestinationRule(
             adapter=part.adapter,
             settings=part.settings,
-            entities={name: found[name] for name in self._in_order(found)},
+            entities=ordered,
             rate_per_s=part.rate,
             concurrent=part.concurrent,
             linger_s=part.linger,
@@ -267,7 +303,7 @@ class _System:
     def _destination_entity(
         self, path: Path, part: DestinationPart, entry: DestinationEntry, entity: EntityRule
     ) -> DestinationEntity:
-        names = record_names(entity)
+        names = record_names(entity, typed=entity.name in self.whole)
         terms: list[Term] = []
         for name, text in entry.fields.items():
             at: Path = (*path, "fields", name)

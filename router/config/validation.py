@@ -14,7 +14,7 @@ from router.config.positions import Document, Path, Problem
 
 M = TypeVar("M", bound=BaseModel)
 
-_NEAR: Final = 0.6
+NEAR: Final = 0.6
 """How alike two words are that we ask whether one is meant by the other."""
 _SURE: Final = 0.75
 """How alike, that we go on as if it were, though nothing is missing."""
@@ -62,7 +62,7 @@ def _slips(model: type[BaseModel], data: object) -> dict[Path, str]:
         inner = _model_at(model, loc[:-1])
         if one["type"] != "extra_forbidden" or str(loc[-1]) in LATER or inner is None:
             continue
-        if near := difflib.get_close_matches(str(loc[-1]), keys_of(inner), n=1, cutoff=_NEAR):
+        if near := difflib.get_close_matches(str(loc[-1]), keys_of(inner), n=1, cutoff=NEAR):
             sure = difflib.SequenceMatcher(None, str(loc[-1]), near[0]).ratio() >= _SURE
             target = (*loc[:-1], near[0])
             there = target not in missing and near[0] in _at(data, loc[:-1])
@@ -100,7 +100,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     'Did you mean "directory"?'
     """
     names = list(known)
-    if near := difflib.get_close_matches(word, names, n=1, cutoff=_NEAR):
+    if near := difflib.get_close_matches(word, names, n=1, cutoff=NEAR):
         return f'Did you mean "{near[0]}"?'
     return f"Expected one of: {', '.join(names)}." if names else "There is none."
 

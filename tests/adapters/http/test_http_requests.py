@@ -256,5 +256,5 @@ def test_settings_that_cannot_be_are_refused(table: dict[str, object]) -> None:
 
 
 def test_a_table_that_no_entity_goes_to_is_refused(subject: Http) -> None:
-    with pytest.raises(ConfigError, match=r"no entity goes to student \(expected one of: students\)"):
+    with pytest.raises(ConfigError, match="no entity goes to student"):
         subject.make(tables={"student": {}})

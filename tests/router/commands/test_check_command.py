@@ -58,15 +58,15 @@ def test_mistakes_are_printed_one_a_line_and_exit_1(folder: Path) -> None:
     assert "mistakes: 2, files: 1" in result.stderr
 
 
-def test_what_only_the_adapter_knows_is_a_mistake_at_its_system(folder: Path) -> None:
+def test_what_the_adapter_knows_of_a_mapping_is_a_mistake_at_its_place(folder: Path) -> None:
     idp = "system: idp\ndestination:\n  adapter: scim\n  settings: {url: 'http://127.0.0.1:1'}\n  entities:\n"
-    (folder / "idp.yaml").write_text(f"{idp}    school: {{table: Users, fields: {{shoeSize: name}}}}\n")
+    (folder / "idp.yaml").write_text(f"{idp}    school: {{table: Users, fields: {{usrName: name}}}}\n")
 
     result = run(folder)
 
     assert result.exit_code == 1
-    assert result.stdout.startswith(f"{folder}/idp.yaml:2:1: ")
-    assert "shoeSize" in result.stdout
+    what = 'usrName is no attribute of an account. Did you mean "userName"?'
+    assert result.stdout == f"{folder}/idp.yaml:6:37: {what}\n"
 
 
 def test_connect_says_who_does_not_answer_and_exits_1(folder: Path) -> None:
