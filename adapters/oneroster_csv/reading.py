@@ -1,10 +1,11 @@
 """One package as a reading: complete, or nothing."""
 
+import csv
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import AbstractContextManager
-from typing import IO
+from typing import IO, Final
 
 from adapters.files import text
 from adapters.files.reading import FileReading
@@ -21,6 +22,7 @@ from .people import People
 from .rows import batches
 from .tables import COLUMNS, METADATA, ROLE_COLUMNS, TABLES
 
+NEVER_EMPTY: Final = frozenset({"orgs", "users", "roles", "classes", "enrollments"})
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
 
 
@@ -35,11 +37,13 @@ class OneRosterReading(FileReading):
         *,
         entities: tuple[EntityShape, ...],
         people: Callable[[str], People],
+        may_be_empty: Container[str] = (),
     ) -> None:
         sha256 = package.sha256()
         super().__init__(candidate, shelf, stamps=package.stamps, sha256=sha256, entities=entities)
         self._package = package
         self._people = people(sha256)
+        self._may_be_empty = may_be_empty
         self._members: dict[str, str] = {}
         self._layouts: dict[str, Layout] = {}
         self._manifest = Manifest("", {})
@@ -82,6 +86,8 @@ class OneRosterReading(FileReading):
         self._delta = manifest.DELTA in kinds
         self._say_what_lacks()
         self._read_headers(sorted(read))
+        if not self._delta:
+            self._refuse_empty(sorted(read & NEVER_EMPTY))
 
     def _read_manifest(self, present: set[str]) -> Manifest:
         if "manifest" not in self._members:
@@ -110,6 +116,26 @@ class OneRosterReading(FileReading):
                 problems += refused.reasons
         if problems:
             raise Refused(problems, code="header")
+
+    def _refuse_empty(self, tables: Sequence[str]) -> None:
+        """A run that found nothing writes a header, and calls it a success."""
+        what = "a header and no rows (expected some: no district is without). Export again. If it is meant"
+        reasons = [
+            f"{table}.csv: {what}: may_be_empty: [{table}] in the source's settings"
+            for table in tables
+            if table not in self._may_be_empty and self._is_empty(table)
+        ]
+        if reasons:
+            raise Refused(reasons, code="empty-table")
+
+    def _is_empty(self, table: str) -> bool:
+        with self._located(table), self._open(table) as stream:
+            rows = text.reader(stream)
+            next(rows)
+            try:
+                return not any(rows)
+            except (csv.Error, text.Faulty, UnicodeDecodeError):  # told with its place when its rows are read
+                return False
 
     def _header(self, table: str) -> Layout:
         described = TABLES[self._manifest.version][table]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,9 +22,13 @@ from .tables import COLUMNS
 class SourceSettings(InboxSettings):
     """`folder`: where zips, or loose CSV files (at its root, or one sub-folder a set), are put.
 
+    `may_be_empty`: of the tables that no school is without (NEVER_EMPTY), those that may have a header and no
+    rows all the same, as enrollments before the year begins.
+
     The marker of files at the root is `loose-csv.done` or `loose-csv.ready`. For the rest see InboxSettings.
     """
 
+    may_be_empty: tuple[Literal["orgs", "users", "roles", "classes", "enrollments"], ...] = ()
     expanded_bytes_max: int = Field(default=20_000_000_000, ge=1)
     expanded_times_max: int = Field(default=200, ge=1)
 
@@ -62,4 +66,11 @@ class Source:
         else:
             package = LoosePackage(candidate.name, candidate.paths, limits)
         people = partial(People, self._around.state)
-        return OneRosterReading(candidate, package, shelf, entities=self._around.entities, people=people)
+        return OneRosterReading(
+            candidate,
+            package,
+            shelf,
+            entities=self._around.entities,
+            people=people,
+            may_be_empty=self._settings.may_be_empty,
+        )

@@ -64,7 +64,7 @@ class Planning:
         read = read.ended(
             "publishing",
             0,
-            rows=sum(staged.rows.values()),
+            rows=staged.read,
             creates=planned.get(Op.CREATE.value, 0),
             updates=planned.get(Op.UPDATE.value, 0) + planned.get(LINK, 0),
             deletes=planned.get(Op.DELETE.value, 0),

@@ -63,8 +63,11 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class Staged:
-    """What staging found. `dangling` counts rows whose references name nothing, by entity."""
+    """What staging found. `read`: rows in the tables, whatever became of them; `rows`: those that an entity
+    took. `dangling` counts rows whose references name nothing, by entity.
+    """
 
+    read: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     set_aside: int = 0
     dangling: dict[str, int] = field(default_factory=dict)
@@ -134,6 +137,7 @@ class Staging:
         for each in entities:
             self.staged.rows[each.rule.entity] = 0
         async for rows in self._reading.rows(table):
+            self.staged.read += len(rows)
             found: dict[str, list[Taken]] = {each.rule.entity: [] for each in entities}
             for row in rows:
                 self._map(table, entities, row, found)

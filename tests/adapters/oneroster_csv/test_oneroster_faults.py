@@ -178,16 +178,44 @@ async def test_a_harmless_deviation_is_read_with_a_warning(inbox: Inbox, deviati
         assert list(reading.warnings) == warnings
 
 
-async def test_a_header_without_rows_is_read_as_nothing_with_a_warning(inbox: Inbox) -> None:
-    inbox.put(package({"users": USERS}))
+@pytest.mark.parametrize("filled", [{"orgs": ONE_ORG}, {}])
+async def test_users_with_a_header_and_no_rows_are_refused_also_at_first(
+    inbox: Inbox, filled: dict[str, str]
+) -> None:
+    inbox.put(package({"users": USERS + "\r\n", **filled}))
+
+    refused = await inbox.refused()
+
+    assert refused.code == "empty-table"
+    assert [reason[:33] for reason in refused.reasons] == ["users.csv: a header and no rows ("]
+
+
+async def test_a_header_without_rows_is_read_as_nothing_with_a_warning_where_that_may_be(
+    inbox: Inbox,
+) -> None:
+    inbox.put(package({"users": GOOD, "demographics": "sourcedId,birthDate\r\n", "orgs": ORGS}))
+
+    async with inbox.reading(may_be_empty=["orgs"]) as reading:
+        await reading.open()
+        found = [await rows(reading, table) for table in ("demographics", "orgs")]
+
+        assert found == [[], []]
+        assert reading.full
+        assert [
+            f"{table}.csv: a header and no rows" in reading.warnings for table in ("demographics", "orgs")
+        ] == [
+            True,
+            True,
+        ]
+
+
+async def test_a_delta_without_rows_is_no_news(inbox: Inbox) -> None:
+    inbox.put(package({"users": USERS}, kind="delta"))
 
     async with inbox.reading() as reading:
         await reading.open()
-        found = await rows(reading, "users")
 
-        assert found == []
-        assert reading.full
-        assert reading.warnings == ("users.csv: a header and no rows",)
+        assert await rows(reading, "users") == []
 
 
 async def test_a_second_column_that_is_blank_does_not_hide_the_first(inbox: Inbox) -> None:

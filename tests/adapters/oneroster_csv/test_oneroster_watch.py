@@ -108,7 +108,7 @@ async def test_loose_files_are_one_package(inbox: Inbox, under: str) -> None:
 
 async def test_the_hash_of_loose_files_is_that_of_their_names_and_content(inbox: Inbox) -> None:
     hashes = []
-    for under, files in (("a", LOOSE), ("b", LOOSE), ("c", {**LOOSE, "orgs.csv": ORGS})):
+    for under, files in (("a", LOOSE), ("b", LOOSE), ("c", {**LOOSE, "users.csv": USERS + user("2")})):
         inbox.loose(files, under)
         async with inbox.reading() as reading:
             hashes.append(reading.sha256)
