@@ -157,6 +157,22 @@ def test_leavers_alone_are_no_other_ids(town: Town) -> None:
     assert "re-key" not in alerts(town)
 
 
+def test_a_few_that_are_recognised_among_many_are_no_other_ids(town: Town) -> None:
+    give(town, people("s", *TEN))
+    give(town, people("n", 7, 8, 9, *range(50, 57)))
+
+    assert ops(town) == {"create": 10, "delete": 10}
+    assert alerts(town) == ["held-plan"]
+
+
+def test_12_two_new_ones_that_could_be_one_record_are_not_linked(town: Town) -> None:
+    give(town, people("s", *TEN))
+    again = [("m3", {"name": "N3", "born": "2010", "username": "u3", "phone": "3"})]
+    give(town, [*people("n", *TEN), *again])
+
+    assert ops(town) == {"link": 9, "create": 2, "delete": 1}
+
+
 def test_12_discarded_it_has_happened_nowhere(town: Town) -> None:
     rekeyed(town)
     was = sent(town)

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.messages import Event, Op, Outcome, Record, Seen
+from bus.messages import Claim, Event, Op, Origin, Outcome, Record, Seen
 from router.core.hearing import hear
-from router.core.rules import EntityRule, FieldRule, Type
+from router.core.rules import EntityRule, FieldRule, Period, Type
 
 RULES = EntityRule(
     name="x",
@@ -147,3 +147,29 @@ def test_who_does_not_decide_existence_moves_no_id_of_a_record_that_is_gone() ->
 
     assert decision.record == gone
     assert not decision.makes_change
+
+
+def test_the_next_id_does_not_overwrite_what_another_system_said() -> None:
+    nick = FieldRule(name="nick", type=Type.TEXT, owner="", owners=(Period(systems=("idp", "sis")),))
+    rules = EntityRule(name="x", owner="sis", fields={**RULES.fields, "nick": nick})
+    record = with_alias()._replace(
+        values={"name": "Ada", "nick": "A"},
+        origins={"name": Origin("sis", 1, 1, "owner"), "nick": Origin("idp", 2, 2, "owner")},
+        seen={"sis": Seen(1, ("name",)), "sis:2": Seen(1, ("name", "nick"), {"name": "Bea", "nick": "B"})},
+    )
+    left = hear(record, said("1", 9, op=Op.DELETE), "x/1", rules, 9).record
+
+    assert left is not None
+    assert left.values == {"name": "Bea", "nick": "A"}
+    assert left.seen["sis"].said == {"nick": "B"}
+
+
+def test_two_ids_of_one_system_are_in_no_conflict_with_each_other() -> None:
+    claims = {"name": Claim(1, 1, is_open=True)}
+    alias = Seen(1, ("name",), {"name": "Bea"}, {}, {}, claims)
+    record = with_alias()._replace(seen={"sis": Seen(1, ("name",)), "sis:2": alias})
+    decision = hear(record, said("1", 9, name="Cai"), "x/1", RULES, 9)
+
+    assert (decision.outcome, decision.conflicts) == (Outcome.ACCEPTED, ())
+    assert decision.record is not None
+    assert decision.record.seen["sis:2"].said == {"name": "Bea"}
