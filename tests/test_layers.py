@@ -82,7 +82,6 @@ COVERED = {
     "router/services/conflicts.py": "live/test_decisions.py",
     "router/services/explain.py": "live/test_decisions.py",
     "router/services/unmatched.py": "live/test_decisions.py",
-    "router/services/holds.py": "live/test_holds_by_hand.py",
     "router/services/plan.py": "live/test_holds_by_hand.py",
     "router/trial.py": "live/test_holds_by_hand.py",
     "router/sources/concluding.py": "router/test_concluded.py",

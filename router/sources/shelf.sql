@@ -240,11 +240,14 @@ DELETE FROM plan WHERE id <= ?;
 UPDATE plan SET school = coalesce((SELECT h.school FROM held h WHERE h.entity = plan.entity
     AND h.local_id = plan.local_id), school) WHERE op = 'delete' AND ? < 1;
 
--- carry: what waits and this reading (full, its entities as JSON) does not speak of, before what it says
+-- carry: what waits and this reading (full, its entities as JSON) does not speak of, or has an unsound row of,
+-- before what it says
 INSERT INTO plan (id, entity, local_id, op, hash, school, msg_id, body)
 SELECT w.id - (SELECT max(id) FROM waiting) - 1, w.entity, w.local_id, w.op, w.hash, w.school, w.msg_id, w.body
 FROM waiting w
-WHERE w.approved = 0 AND (?1 = 0 OR w.entity NOT IN (SELECT value FROM json_each(?2)))
+WHERE w.approved = 0
+  AND (?1 = 0 OR w.entity NOT IN (SELECT value FROM json_each(?2))
+       OR EXISTS (SELECT 1 FROM staged s WHERE s.entity = w.entity AND s.local_id = w.local_id AND s.sound = 0))
   AND NOT EXISTS (SELECT 1 FROM staged s WHERE s.entity = w.entity AND s.local_id = w.local_id AND s.sound = 1)
   AND (w.entity, w.local_id) NOT IN (SELECT entity, local_id FROM plan);
 

@@ -312,3 +312,14 @@ def test_what_waits_to_be_there_and_is_gone_again_waits_no_more(town: Town) -> N
 
     assert news(town, before) == [("create", "s13"), ("create", "s14"), ("create", "s15")]
     assert waiting(town) == []
+
+
+def test_what_waits_and_is_unsound_in_the_next_read_waits_on(town: Town) -> None:
+    many = students(*range(11, 16), grade="9")
+    give(town, NINE)
+    before = last(town)
+    give(town, [*NINE, *many])
+    give(town, [*NINE, ("s11", {"name": "", "grade": "9", "credits": ""}), *many[1:]])
+
+    assert last(town) == before
+    assert sorted(waiting(town)) == [("create", f"s{id_}") for id_ in range(11, 16)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, cast
 
+from simulation.approvers import Approvers
 from simulation.clock import START_MS, VirtualLoop, closed
 from simulation.disk import Disk
 from simulation.district import make_district
@@ -69,7 +70,8 @@ class Town:
         self.server = Server(self.loop, changes_per_record_max=chance.choice((64, 3)) if stormy else 64)
         self.outage = Outage(self.loop, self.weather, self.trace)
         self.disk = Disk(self.weather)
-        self.district = make_district(chance)
+        self.approvers = Approvers(Random(f"{seed}/approvers"), self.trace)
+        self.district = self.approvers.limited(make_district(chance), often=stormy)
         self.batch_max = chance.choice((12, 60, 1000)) if stormy else 1000
         self.apply_max = chance.choice((1, 5, 50)) if stormy else 50
         self.schools = {
@@ -150,9 +152,10 @@ class Town:
                 await asyncio.wait([working], timeout=min(wait_s, deadline_s - self.loop.time()))
                 wait_s = min(wait_s * 1.5, QUIET_POLL_MAX_S)
                 if until_quiet and self.is_quiet():
-                    if not self.acts:
+                    if self.acts:
+                        await self.acts.pop(0)(pipeline)
+                    elif not await self.approvers.decide(pipeline):
                         break
-                    await self.acts.pop(0)(pipeline)
                     wait_s = QUIET_POLL_S
         finally:
             stopped_s = self.loop.time()
