@@ -39,7 +39,7 @@ from router.store import SCHEMA, Store, named_queries
 
 QUERIES: Final = named_queries(Path(__file__).with_name("rebuild.sql"))
 
-LedgerRow = tuple[str, str, int, int, int, str, str]
+LedgerRow = tuple[str, str, int, int, int, str, str, int]
 """destination, key, rev, epoch, seq, hash, local_id: as in the table."""
 
 
@@ -156,19 +156,22 @@ class Rebuild:
         rows: dict[tuple[str, str], LedgerRow] = {}
         for each in records:
             name = (each.destination, each.key)
-            epoch, seq = each.epoch, each.seq
+            epoch, seq, since_ms = each.epoch, each.seq, each.at_ms
+            held = rows.get(name)
             if each.outcome is Outcome.FAILED:  # it holds what it held
-                held = rows.get(name) or self._held(name)
+                held = held or self._held(name)
                 epoch, seq = (held[3], held[4]) if held else (0, 0)
-            rows[name] = (*name, each.rev, epoch, seq, each.hash, each.local_id)
+            if held and held[5] == each.hash:
+                since_ms = held[7]
+            rows[name] = (*name, each.rev, epoch, seq, each.hash, each.local_id, since_ms)
         await self._store.commit([Write(QUERIES["save_settled"], list(rows.values()))])
 
     def _held(self, name: tuple[str, str]) -> LedgerRow | None:
         found = self._database.read(QUERIES["held"], name)
         if not found:
             return None
-        rev, epoch, seq, hash_, local_id = found[0]
-        return (*name, rev, epoch, seq, hash_, local_id)
+        rev, epoch, seq, hash_, local_id, since_ms = found[0]
+        return (*name, rev, epoch, seq, hash_, local_id, since_ms)
 
     # CHANGES: the records
 

@@ -1,12 +1,12 @@
 -- The statements that only `yellowbus rebuild` needs; the others stand in store.sql.
 
 -- save_settled: a ledger entry from the audit stream, where the newest rev counts
-WITH settled (destination, key, rev, epoch, seq, hash, local_id) AS (VALUES {rows})
-INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id)
-SELECT s.destination, r.id, s.rev, s.epoch, s.seq, s.hash, s.local_id FROM settled s
+WITH settled (destination, key, rev, epoch, seq, hash, local_id, since_ms) AS (VALUES {rows})
+INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id, since_ms)
+SELECT s.destination, r.id, s.rev, s.epoch, s.seq, s.hash, s.local_id, s.since_ms FROM settled s
 JOIN record r ON r.key = s.key WHERE true
 ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
-    hash = excluded.hash, local_id = excluded.local_id
+    hash = excluded.hash, local_id = excluded.local_id, since_ms = iif(hash = excluded.hash, since_ms, excluded.since_ms)
 WHERE excluded.rev >= rev;
 
 -- save_failed
@@ -16,7 +16,7 @@ SELECT f.destination, r.id, f.rev, f.at_ms, f.attempts, f.reason FROM failed f J
 WHERE true ON CONFLICT DO NOTHING;
 
 -- held: the ledger entry of one record
-SELECT l.rev, l.epoch, l.seq, l.hash, l.local_id FROM record r JOIN ledger l ON l.record = r.id
+SELECT l.rev, l.epoch, l.seq, l.hash, l.local_id, l.since_ms FROM record r JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND r.key = ?;
 
 -- save_own_ids: ids that destinations gave, where no delivery on the audit stream tells them any more

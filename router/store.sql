@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS ledger (         -- what each destination holds
     seq INTEGER NOT NULL,                   -- the version it holds
     hash TEXT NOT NULL,                     -- of the content it holds; '' when it holds nothing
     local_id TEXT NOT NULL,
+    since_ms INTEGER NOT NULL DEFAULT 0,    -- since when it holds that content
     given BLOB,                             -- what it was given and may not have taken up; only if it tells us too
     PRIMARY KEY (destination, record)
 ) WITHOUT ROWID;
@@ -342,9 +343,9 @@ ORDER BY r.seq
 ON CONFLICT DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
 
 -- save_ledger
-INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id) VALUES {rows}
+INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id, since_ms) VALUES {rows}
 ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
-    hash = excluded.hash, local_id = excluded.local_id;
+    hash = excluded.hash, local_id = excluded.local_id, since_ms = iif(hash = excluded.hash, since_ms, excluded.since_ms);
 
 -- save_failures
 INSERT INTO failure (destination, record, rev, at_ms, attempts, reason) VALUES {rows}
@@ -413,7 +414,7 @@ SELECT r.key, l.local_id FROM wanted w JOIN record r ON r.key = w.key JOIN ledge
 WHERE l.destination = ? AND l.local_id <> '';
 
 -- ledger_of: what a destination holds of one record
-SELECT l.rev, l.hash, l.local_id, l.seq FROM record r JOIN ledger l ON l.record = r.id
+SELECT l.rev, l.hash, l.local_id, l.since_ms FROM record r JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND r.key = ?;
 
 -- work_of: what a destination waits with of one record

@@ -87,7 +87,11 @@ def _systems(answer: Mapping[str, Any]) -> Table:
         table.add_column(name, overflow="fold")
     zone = zone_of(answer)
     for name, each in answer["systems"].items():
-        holds = f"rev {each['holds_rev']}" if each.get("is_there") else "-"
+        holds = "-"
+        if each.get("is_there"):
+            holds = f"rev {each['holds_rev']}"
+            since_ms = each.get("holds_since_ms")
+            holds += f" since {when(since_ms, zone)}" if since_ms else ""
         if failed := each.get("failed"):
             holds = f"failed at rev {failed['rev']} ({failed['reason']})"
             holds += ", an older one may be there" if each["is_there"] else ""

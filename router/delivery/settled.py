@@ -101,14 +101,14 @@ class Telling(NamedTuple):
         """
         return f"{self.system}@{self.epoch}.{record.seq}"
 
-    def ledger_row(self, each: Settled) -> tuple[object, ...]:
+    def ledger_row(self, each: Settled, now_ms: int) -> tuple[object, ...]:
         """For `save_ledger`."""
         held = each.claim.held
         # A record that failed is not there in this version: only that it is settled moves on.
         seq, epoch = held.version.seq, held.version.epoch
         if each.outcome is not Outcome.FAILED:
             seq, epoch = each.record.seq, self.epoch
-        return (self.system, each.claim.record, each.record.rev, epoch, seq, each.hash, each.local_id)
+        return (self.system, each.claim.record, each.record.rev, epoch, seq, each.hash, each.local_id, now_ms)
 
     def audited(self, each: Settled, owner: str, now_ms: int) -> list[AuditRecord]:
         """What settles it: its revs, and a put, which has an outcome of its own. `owner` is the system that

@@ -278,7 +278,7 @@ class Worker:
         letters = self._outbox.put(messages)
         await self._store.commit(
             [
-                self._store.write("save_ledger", [telling.ledger_row(each) for each in done]),
+                self._store.write("save_ledger", [telling.ledger_row(each, now_ms) for each in done]),
                 self._store.write(
                     "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
                 ),

@@ -169,8 +169,8 @@ def _held(pipeline: Pipeline, record: Record, system: str) -> dict[str, Any]:
     work = pipeline.store.read("work_of", system, record.key)
     entry: dict[str, Any] = {"holds_rev": 0, "is_there": False}
     if rows:
-        rev, hash_, local_id, _ = rows[0]
-        entry = {"holds_rev": rev, "is_there": bool(hash_), "own_id": local_id}
+        rev, hash_, local_id, since_ms = rows[0]
+        entry = {"holds_rev": rev, "is_there": bool(hash_), "own_id": local_id, "holds_since_ms": since_ms}
     if work:
         since_ms, attempt, not_before_ms, reason = work[0]
         entry["waits"] = {"since_ms": since_ms, "attempt": attempt, "due_ms": not_before_ms, "reason": reason}

@@ -120,10 +120,22 @@ async def test_a_link_points_to_where_it_was_set_last(store: Store) -> None:
 
 async def test_a_destinations_own_ids_are_its_own(store: Store) -> None:
     await store.commit([store.write("save_records", [row(record("1", 1, 4)), row(record("2", 1, 5))])])
-    ledger = [("idp", 1, 1, 1, 4, "h", "idp-1"), ("idp", 2, 1, 1, 5, "h", ""), ("lms", 1, 1, 1, 4, "h", "x")]
-    await store.commit([store.write("save_ledger", ledger)])
+    ids = [("idp", 1, 1, 1, 4, "h", "idp-1"), ("idp", 2, 1, 1, 5, "h", ""), ("lms", 1, 1, 1, 4, "h", "x")]
+    await store.commit([store.write("save_ledger", [(*row, 100) for row in ids])])
 
     assert store.own_ids("idp", ["student/1", "student/2", "student/3"]) == {"student/1": "idp-1"}
+
+
+async def test_a_destination_holds_something_since_it_was_given_it_and_not_since_it_was_looked_at(
+    store: Store,
+) -> None:
+    await store.commit([store.write("save_records", [row(record("1", 1, 4))])])
+    since = []
+    for rev, hash_, at_ms in ((1, "one", 100), (2, "one", 200), (3, "other", 300)):
+        await store.commit([store.write("save_ledger", [("lms", 1, rev, 1, 4, hash_, "", at_ms)])])
+        since.append(store.read("ledger_of", "lms", "student/1")[0][3])
+
+    assert since == [100, 100, 300]
 
 
 async def test_the_outbox_comes_in_the_order_in_which_it_was_filled(store: Store) -> None:

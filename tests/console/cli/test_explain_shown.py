@@ -29,6 +29,7 @@ ANSWER: dict[str, Any] = {
             "aliases": ["2"],
             "is_there": True,
             "holds_rev": 4,
+            "holds_since_ms": 90 * HOUR_MS,
             "not_taken_up": {"email": 10 * HOUR_MS, "phone": 90 * HOUR_MS},
             "takes_up_within_s": 36 * 3600,
         }
@@ -58,5 +59,6 @@ async def test_aliases_and_what_is_late_are_shown(bus: JetStream) -> None:
     text = " ".join(found.stdout.split())
     assert "one with student/2 (yellowbus records split takes them apart)" in text
     assert "1, 2" in text
+    assert "rev 4 since 1970-01-04 13:00:00 -05:00" in text
     assert text.count("(late)") == 1
     assert "email not taken up since" in text and "phone not taken up since" in text

@@ -32,9 +32,9 @@ def test_only_what_is_put_off_or_held_stays_on_the_work_list(outcome: Outcome) -
 
 @pytest.mark.parametrize("outcome", ENDS)
 def test_the_ledger_has_the_version_that_is_there(outcome: Outcome) -> None:
-    destination, record, rev, *version, hash_, local_id = TELLING.ledger_row(settled(outcome))
+    destination, record, rev, *version, hash_, local_id, since_ms = TELLING.ledger_row(settled(outcome), 100)
 
-    assert (destination, record, rev, hash_, local_id) == ("lms", 4, 5, "new", "lms-7")
+    assert (destination, record, rev, hash_, local_id, since_ms) == ("lms", 4, 5, "new", "lms-7", 100)
     assert version == ([1, 20] if outcome is Outcome.FAILED else [2, 31])
 
 
