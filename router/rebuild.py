@@ -168,10 +168,7 @@ class Rebuild:
 
     def _held(self, name: tuple[str, str]) -> LedgerRow | None:
         found = self._database.read(QUERIES["held"], name)
-        if not found:
-            return None
-        rev, epoch, seq, hash_, local_id, since_ms = found[0]
-        return (*name, rev, epoch, seq, hash_, local_id, since_ms)
+        return (*name, *found[0]) if found else None
 
     # CHANGES: the records
 
