@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -149,9 +150,9 @@ async def serve_forever(
                     signals.reload.clear()
                     async with build(district, world, epoch) as pipeline:
                         await check_index(bus, pipeline, epoch)
-                        log.info("ready", extra={"district": district.name, "systems": len(district.systems)})
-                        ready(bus, pipeline)
-                        district = await _until_told(bus, pipeline, signals, config, state)
+                        district = await _until_told(
+                            bus, pipeline, signals, config, state, partial(ready, bus, pipeline)
+                        )
     log.info("stopped")
 
 
@@ -167,14 +168,24 @@ def tune() -> None:
 
 
 async def _until_told(
-    bus: JetStream, pipeline: Pipeline, signals: Signals, config: Path, state: Path
+    bus: JetStream,
+    pipeline: Pipeline,
+    signals: Signals,
+    config: Path,
+    state: Path,
+    ready: Callable[[], None],
 ) -> District:
     """Work until a stop or a valid new configuration; then drain. Returns the configuration to go on with."""
-    services = await serve(
-        bus.connection, "yellowbus-router", "1.0.0", "What the router knows", commands(pipeline, now_ms)
-    )
+    # First what does the work: who gets an answer may count on listeners and workers.
     working = asyncio.ensure_future(pipeline.run())
+    services = None
     try:
+        services = await serve(
+            bus.connection, "yellowbus-router", "1.0.0", "What the router knows", commands(pipeline, now_ms)
+        )
+        district = pipeline.district
+        log.info("ready", extra={"district": district.name, "systems": len(district.systems)})
+        ready()
         while True:
             told = [asyncio.ensure_future(event.wait()) for event in (signals.stop, signals.reload)]
             await asyncio.wait([working, *told], return_when=asyncio.FIRST_COMPLETED)
@@ -183,15 +194,15 @@ async def _until_told(
             if working.done():
                 await working  # a bug, or another router: the reason is raised
             if signals.stop.is_set():
-                return pipeline.district
-            signals.reload.clear()
-            district = _reloaded(pipeline.district, config, state)
-            if district is not None:
                 return district
+            signals.reload.clear()
+            if (changed := _reloaded(district, config, state)) is not None:
+                return changed
     finally:  # also when the lease was lost: adapters and files are closed next
         if not working.done():
             await _drain(working)
-        await services.close()
+        if services is not None:
+            await services.close()
 
 
 def _reloaded(now: District, config: Path, state: Path) -> District | None:

@@ -58,6 +58,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+async def listens(port: int) -> None:
+    """Wait until somebody does."""
+
+    def is_open() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    await eventually(is_open)
+
+
 def make(port: int, tmp_path: Path, *, path: str = "/lms", system: str = "lms", **settings: Any) -> Source:
     given = {"path": path, "secret": SECRET, "port": port, **settings}
     return Source(

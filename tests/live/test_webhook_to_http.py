@@ -11,7 +11,7 @@ import pytest
 from real_nats import NatsServer
 from record_server import TOKEN, Tenant, record_server
 from running import Place, Router, streams, until
-from webhook_sender import SECRET, Sender, free_port
+from webhook_sender import SECRET, Sender, free_port, listens
 
 from adapters.webhook.signature import SIGNATURE, TIMESTAMP, sign
 from bus.messages import Outcome
@@ -113,10 +113,11 @@ def state_of(tenant: Tenant, id_: str) -> Any:
 
 
 async def test_a_webhook_arrives_at_the_other_system(
-    router: Router, lms: Signed, library: tuple[Tenant, str]
+    router: Router, lms: Signed, library: tuple[Tenant, str], port: int
 ) -> None:
     tenant, _ = library
     await router.start()
+    await listens(port)
 
     assert (await lms.post("a1", "7", title="Art", workflow_state="active"))[0] == 202
     await until(lambda: state_of(tenant, "7") == "active")
@@ -133,16 +134,18 @@ async def test_a_webhook_arrives_at_the_other_system(
 
 
 async def test_killed_between_two_posts_nothing_is_lost_and_nothing_doubled(
-    router: Router, lms: Signed, library: tuple[Tenant, str]
+    router: Router, lms: Signed, library: tuple[Tenant, str], port: int
 ) -> None:
     tenant, _ = library
     await router.start()
+    await listens(port)
 
     assert (await lms.post("a1", "7", title="Art", workflow_state="active"))[0] == 202
     router.kill()
     with pytest.raises(aiohttp.ClientConnectionError):
         await lms.post("a2", "8", title="Music", workflow_state="active")
     await router.start()
+    await listens(port)
     again = [await lms.post("a1", "7", title="Art", workflow_state="active") for _ in range(2)]
     assert (await lms.post("a2", "8", title="Music", workflow_state="active"))[0] == 202
     await until(lambda: state_of(tenant, "8") == "active")
@@ -156,10 +159,11 @@ async def test_killed_between_two_posts_nothing_is_lost_and_nothing_doubled(
 
 
 async def test_while_the_bus_is_down_it_says_come_again(
-    router: Router, server: NatsServer, lms: Signed, library: tuple[Tenant, str]
+    router: Router, server: NatsServer, lms: Signed, library: tuple[Tenant, str], port: int
 ) -> None:
     tenant, _ = library
     await router.start()
+    await listens(port)
     assert (await lms.post("a1", "7", title="Art", workflow_state="active"))[0] == 202
 
     server.kill()
