@@ -5,6 +5,7 @@ the terms on which owners depend), and collects all that follows: changes, audit
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -327,25 +328,29 @@ class Deciding:
         """Conflicts are told, the system that does not have the record's values is to be corrected."""
         for number, conflict in enumerate(decision.conflicts):
             batch.conflicts.append(ToTell(f"conflict/{stored.seq}.{number}", conflict, now_ms))
-        if event.op is Op.PICK and decision.makes_change:
-            batch.picked += [(key, name) for name in decision.changed or tuple(event.fields)]
         if event.act and decision.outcome is not Outcome.REFUSED:
-            self._acted(batch, event, stored.seq)
+            self._acted(batch, event, key, stored.seq)
         if decision.owed and event.system in self._restores_max:
             most = self._restores_max[event.system]
             if self._restores.allows(event.system, key, most, now_ms):
                 batch.puts.append(Put(event.system, key, f"restore.{stored.seq}"))
             else:
                 batch.bouncing.append((event.system, event.entity))
-        if self._dated[event.entity] and decision.record is not None:
-            rules = self._district.entities[event.entity]
-            spans = self._spans(batch, event, decision.record)
-            # From the event's time on: what came due during a downtime is said in order.
-            batch.instants[key] = next_instant(rules, event.observed_at_ms, spans) or 0
+        if decision.record is not None:
+            self._timed(batch, decision.record, key, event.observed_at_ms)
 
-    def _acted(self, batch: Batch, event: Event, seq: int) -> None:
+    def _timed(self, batch: Batch, record: Record, key: str, at_ms: int) -> None:
+        """When to look at it again. From the event's time on: what came due meanwhile is said in order."""
+        if self._dated[record.entity]:
+            look = partial(self._finding.look, batch)
+            spans = self._spanning.of(record.entity, record.values, look)
+            batch.instants[key] = next_instant(self._district.entities[record.entity], at_ms, spans) or 0
+
+    def _acted(self, batch: Batch, event: Event, key: str, seq: int) -> None:
         """What a person's decision means for other records, and for what waits."""
-        if event.op in LINKING:
+        if event.op is Op.PICK:
+            batch.picked += [(key, name) for name in event.fields]
+        elif event.op in LINKING:
             about = (str(event.act.get("system", "")), event.entity, str(event.act.get("local_id", "")))
             self._finding.answered(batch, event, about, seq)
         elif event.op in (Op.MERGE, Op.SPLIT):
@@ -360,7 +365,8 @@ class Deciding:
         batch.seen.pop(record.key, None)
         self._changed(batch, before, record)
         if isinstance(event, Event):
-            self._acted(batch, event, record.event_seq)
+            self._acted(batch, event, record.key, record.event_seq)
+        self._timed(batch, record, record.key, change.observed_at_ms)
         local_id = record.links.get(change.system, "")
         for number, conflict in enumerate(change.conflicts):
             told = ToTell(f"conflict/{record.event_seq}.{number}", conflict, change.decided_at_ms)

@@ -159,3 +159,14 @@ def test_a_crash_while_dates_move_leaves_none_behind(town: Town, step: str) -> N
 
     assert of(town, "enrollment/e").values["state"] == "withdrawn"
     assert town.disk.rows("index.sqlite", "SELECT * FROM moved") == []
+
+
+def test_a_crash_before_a_dated_record_is_committed_forgets_no_date(town: Town) -> None:
+    said = other("term", "u", hours=3, startDate=today(town, 3), endDate=today(town, 9), title="Next")
+    lived(town, said, other("class", "d", hours=3, terms=("u",)))
+    say(town, other("enrollment", "g", hours=4, **{"class": "d"}, state="active"))
+    town.live(lambda name: name == "commit index record", until_quiet=False, stop_after_s=120)
+    town.loop.pass_time(3600)
+    lives(town, 120)
+
+    assert "enrollment/g" in instants(town)

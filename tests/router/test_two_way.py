@@ -181,6 +181,27 @@ def test_a_person_is_asked_where_the_rule_says_so(town: Town) -> None:
     assert town.disk.rows("index.sqlite", "SELECT state FROM conflict") == [("asked",)]
 
 
+def test_a_pick_that_a_crash_cut_off_is_no_question_any_more(town: Town) -> None:
+    lived(town, sis(name="Ada", nick="A"))
+    lived(town, idp(name="Ada", nick="A", after_ms=HOUR_MS))
+    say(town, idp(name="Ada", nick="Addie", after_ms=3 * HOUR_MS))
+    say(town, sis(name="Ada", nick="Ad", after_ms=3 * HOUR_MS))
+    town.loop.pass_time(4 * HOUR_MS / 1000)
+    assert town.live()
+    rev = records(town)["student/1"].rev
+    act = {"key": "student/1", "looked_at": rev, "who": "kim", "why": "asked"}
+    say(
+        town,
+        Event("p", "operator", "student", Op.PICK, "", {"nick": "Ad"}, False, town.loop.now_ms(), act=act),
+    )
+    town.live(lambda name: name == "commit index record")
+    town.loop.pass_time(3600)
+    assert town.live()
+
+    assert records(town)["student/1"].values["nick"] == "Ad"
+    assert town.disk.rows("index.sqlite", "SELECT state FROM conflict") == [("picked",)]
+
+
 def test_what_matches_no_record_waits_until_one_comes(town: Town) -> None:
     lived(town, idp("acc-7", name="Bea", email="bea@x"))
     assert told(town, "event/1").outcome is Outcome.UNMATCHED
