@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from bus.connection import Address
+from bus.connection import Address, ApiError
 from bus.embedded import binary
 from bus.jetstream import JetStream
+
+_STORE_FAILED = 10049
 
 CONF = """\
 listen: 127.0.0.1:{port}
@@ -161,4 +163,14 @@ async def clean(bus: JetStream) -> None:
     there = await bus.connection.api("STREAM.NAMES")
     for name in there["streams"] or ():
         await bus.connection.api(f"STREAM.DELETE.{name}")
-    await bus.provision()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await bus.provision()
+                return
+            except ApiError as error:
+                if error.code != _STORE_FAILED:
+                    raise
+                await asyncio.sleep(
+                    0.02
+                )  # the server takes the folder of a stream away after it has answered
