@@ -4,20 +4,21 @@ A newer schema only adds entries: what we do not know is kept (`extra`) and goes
 one of ours raises Garbage, whatever its bytes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgpack
+from msgspec import DecodeError
+from msgspec.msgpack import Encoder
 
+from bus.bodies import ChangeBody, EventBody, SeenBody, entries, read_change, read_event, read_systems
 from bus.errors import Garbage
 from bus.messages import (
     Alert,
     AuditRecord,
     Change,
-    Claim,
     Conflict,
     Event,
-    Op,
     Origin,
     Outcome,
     Record,
@@ -31,9 +32,7 @@ SCHEMA: Final = 1
 
 T = TypeVar("T")
 
-_pack: Final[Callable[[object], bytes]] = msgpack.Packer(autoreset=True).pack
-_OPS: Final = {op.value: op for op in Op}
-_OUTCOMES: Final = {outcome.value: outcome for outcome in Outcome}
+_pack: Final[Callable[[object], bytes]] = Encoder().encode
 
 
 def unpack(body: bytes) -> dict[str, Any]:
@@ -51,58 +50,25 @@ def _decoded(what: str, body: bytes, build: Callable[[dict[str, Any]], T]) -> T:
     entries = unpack(body)
     try:
         return build(entries)
-    except KeyError as error:  # of our own names only, see `_member`: what a body says is never told
+    except KeyError as error:  # of our own names only: what a body says is never told
         raise Garbage(f"not a valid {what}: {error}, {len(body)} bytes") from None
     except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise Garbage(f"not a valid {what}: {type(error).__name__}, {len(body)} bytes") from None
 
 
-def _text(entries: Mapping[str, Any], name: str) -> str:
-    found = entries[name]
-    if not isinstance(found, str):
-        raise KeyError(name)
-    return found
-
-
-def _integer(entries: Mapping[str, Any], name: str) -> int:
-    found = entries[name]
-    if type(found) is not int:
-        raise KeyError(name)
-    return found
-
-
-def _truth(entries: Mapping[str, Any], name: str) -> bool:
-    found = entries[name]
-    if type(found) is not bool:
-        raise KeyError(name)
-    return found
-
-
-def _member(of: Mapping[str, T], entries: Mapping[str, Any], name: str) -> T:
-    found = of.get(entries[name])
-    if found is None:
-        raise KeyError(name)
-    return found
-
-
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-
-
-def _values(found: object) -> dict[str, Value]:
-    if type(found) is not dict:
-        raise TypeError("fields")
-    for name, value in found.items():
-        kind = type(value)
-        if type(name) is not str or not (
-            kind in _SCALARS or (kind is tuple and all(type(item) is str for item in value))
-        ):
-            raise TypeError("fields")
-    return found
+def _read(what: str, read: Callable[[bytes], T], body: bytes) -> T:
+    try:
+        return read(body)
+    except DecodeError as error:  # what a body says is never told: of its message the place alone
+        where = str(error).partition(" - at ")[2] or type(error).__name__
+        raise Garbage(f"not a valid {what}: {where}, {len(body)} bytes") from None
+    except (ValueError, RecursionError) as error:
+        raise Garbage(f"not a valid {what}: {type(error).__name__}, {len(body)} bytes") from None
 
 
 # -- events -----------------------------------------------------------------------------------------------
 
-_EVENT_NAMES: Final = frozenset(Event._fields) | {"v"}
+_EVENT_NAMES: Final = frozenset(EventBody.__struct_fields__)
 
 
 def encode_event(event: Event) -> bytes:
@@ -131,38 +97,36 @@ def encode_event(event: Event) -> bytes:
     return _pack(entries)
 
 
-def _event(entries: dict[str, Any], traceparent: str) -> Event:
+def decode_event(body: bytes, traceparent: str = "") -> Event:
+    """The event in a message on EVENTS. Raises Garbage."""
+    found = _read("event", read_event, body)
+    acts = bool(found.act)
+    known = 9 + (found.occurred_at_ms is not None) + bool(found.read) + acts + bool(found.hub_id)
     return Event(
-        _text(entries, "id"),
-        _text(entries, "system"),
-        _text(entries, "entity"),
-        _member(_OPS, entries, "op"),
-        _text(entries, "local_id"),
-        _values(entries["fields"]),
-        _truth(entries, "full"),
-        _integer(entries, "observed_at_ms"),
-        _integer(entries, "occurred_at_ms") if entries.get("occurred_at_ms") is not None else None,
-        _text(entries, "read") if "read" in entries else "",
+        found.id,
+        found.system,
+        found.entity,
+        found.op,
+        found.local_id,
+        found.fields,
+        found.full,
+        found.observed_at_ms,
+        found.occurred_at_ms,
+        found.read,
         traceparent,
-        {} if len(entries) <= 11 and entries.keys() <= _EVENT_NAMES else _unknown(entries, _EVENT_NAMES),
-        dict(entries["act"]) if "act" in entries else {},
-        _text(entries, "hub_id") if "hub_id" in entries else "",
+        _unknown(body, _EVENT_NAMES) if entries(body) > known else {},
+        _decoded("event", body, lambda plain: dict(plain["act"])) if acts else {},
+        found.hub_id,
     )
 
 
-def decode_event(body: bytes, traceparent: str = "") -> Event:
-    """The event in a message on EVENTS. Raises Garbage."""
-    return _decoded("event", body, lambda entries: _event(entries, traceparent))
-
-
-def _unknown(entries: Mapping[str, Any], known: Iterable[str]) -> dict[str, object]:
-    names = frozenset(known)
-    return {name: value for name, value in entries.items() if name not in names}
+def _unknown(body: bytes, known: frozenset[str]) -> dict[str, object]:
+    return {name: value for name, value in unpack(body).items() if name not in known}
 
 
 # -- changes and records ----------------------------------------------------------------------------------
 
-_CHANGE_NAMES: Final = (frozenset(Change._fields) | frozenset(Record._fields) | {"v"}) - {"record", "extra"}
+_CHANGE_NAMES: Final = frozenset(ChangeBody.__struct_fields__)
 
 
 def encode_change(change: Change) -> bytes:
@@ -172,13 +136,13 @@ def encode_change(change: Change) -> bytes:
     """
     record = change.record
     # By identity: fields of one event share the very object, and hashing a tuple costs more than the rest.
-    origins: dict[int, tuple[Origin, list[str]]] = {}
+    origins: dict[int, tuple[Any, ...]] = {}
+    last, names = None, []
     for name, origin in record.origins.items():
-        found = origins.get(id(origin))
-        if found is None:
-            origins[id(origin)] = (origin, [name])
-        else:
-            found[1].append(name)
+        if origin is not last:
+            last = origin
+            names = origins.setdefault(id(origin), (*origin, []))[-1]
+        names.append(name)
     entries: dict[str, object] = {
         "v": SCHEMA,
         "key": record.key,
@@ -187,7 +151,7 @@ def encode_change(change: Change) -> bytes:
         "op": change.op,
         "deleted": record.deleted,
         "values": record.values,
-        "origins": [(*origin, names) for origin, names in origins.values()],
+        "origins": list(origins.values()),
         "links": record.links,
         "seen": _seen_entries(record.seen, tuple(record.values)),
         "changed": record.changed,
@@ -223,64 +187,56 @@ def _seen_entries(seen: Mapping[str, Seen], names: tuple[str, ...]) -> dict[str,
     }
 
 
-def _seen(entries: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Seen]:
-    found = {}
-    for system, (at_ms, spoken, *rest) in entries.items():
-        said, times, since, claims, took = rest or ({}, {}, {}, {}, {})
-        met = {name: Claim(*claim) for name, claim in claims.items()} if claims else {}
-        found[system] = Seen(at_ms, names if spoken is None else spoken, said, times, since, met, took)
-    return found
+def _seen(found: Mapping[str, SeenBody], names: tuple[str, ...]) -> dict[str, Seen]:
+    return {
+        system: Seen(each.at_ms, names if each.names is None else each.names, *each[2:])
+        for system, each in found.items()
+    }
 
 
-def _record(entries: dict[str, Any], seq: int) -> Record:
+def _record(found: ChangeBody, body: bytes, seq: int) -> Record:
     origins: dict[str, Origin] = {}
-    for *parts, names in entries["origins"]:
-        origin = Origin(*parts)
-        for name in names:
-            origins[name] = origin
-    values = _values(entries["values"])
+    for each in found.origins:
+        origins.update(dict.fromkeys(each.names, Origin._make(each[:-1])))
     return Record(
-        _text(entries, "key"),
-        _text(entries, "entity"),
-        _integer(entries, "rev"),
+        found.key,
+        found.entity,
+        found.rev,
         seq,
-        _truth(entries, "deleted"),
-        tuple(entries["changed"]),
-        _integer(entries, "event_seq"),
-        values,
+        found.deleted,
+        found.changed,
+        found.event_seq,
+        found.values,
         origins,
-        dict(entries["links"]),
-        _seen(entries["seen"], tuple(values)),
-        _unknown(entries, _CHANGE_NAMES) if len(entries) > 18 else {},
-        dict(entries["asked"]) if "asked" in entries else {},
-        dict(entries["turns"]) if "turns" in entries else {},
-        dict(entries["aliases"]) if "aliases" in entries else {},
-        _text(entries, "into") if "into" in entries else "",
+        found.links,
+        _seen(found.seen, tuple(found.values)),
+        _unknown(body, _CHANGE_NAMES) if entries(body) > 18 else {},
+        found.asked,
+        found.turns,
+        found.aliases,
+        found.into,
     )
 
 
 def decode_record(body: bytes, seq: int) -> Record:
     """The record in a message on CHANGES (or in the index, which keeps that body). Raises Garbage."""
-    return _decoded("change", body, lambda entries: _record(entries, seq))
+    return _record(_read("change", read_change, body), body, seq)
 
 
 def decode_change(body: bytes, seq: int, traceparent: str = "") -> Change:
     """The whole change in the message with that sequence on CHANGES. Raises Garbage."""
-    return _decoded(
-        "change",
-        body,
-        lambda entries: Change(
-            _record(entries, seq),
-            _member(_OPS, entries, "op"),
-            _text(entries, "event_id"),
-            _text(entries, "system"),
-            _member(_OUTCOMES, entries, "outcome"),
-            tuple(entries["refused"]),
-            _integer(entries, "decided_at_ms"),
-            _integer(entries, "observed_at_ms"),
-            traceparent,
-            tuple([Conflict(*each) for each in entries["conflicts"]]) if "conflicts" in entries else (),
-        ),
+    found = _read("change", read_change, body)
+    return Change(
+        _record(found, body, seq),
+        found.op,
+        found.event_id,
+        found.system,
+        found.outcome,
+        found.refused,
+        found.decided_at_ms,
+        found.observed_at_ms,
+        traceparent,
+        found.conflicts,
     )
 
 
@@ -311,7 +267,7 @@ def encode_seen(seen: Mapping[str, Seen]) -> bytes:
 
 def decode_seen(body: bytes) -> dict[str, Seen]:
     """The inverse of `encode_seen`. Raises Garbage."""
-    return _decoded("seen", body, lambda entries: _seen(entries["seen"], ()))
+    return _seen(_read("seen", read_systems, body).seen, ())
 
 
 def encode_given(given: Mapping[str, Sequence[tuple[int, Value]]]) -> bytes:
