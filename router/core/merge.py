@@ -13,6 +13,7 @@ from router.core.fields import Draft, Merged
 from router.core.held import NOTHING_TOLD, SKEW_MS, Told, pending
 from router.core.rules import EntityRule
 from router.core.saved import REPEAT, why_unchanged
+from router.core.usual import news, usual_edit
 
 _SEEN: Final = Record._fields.index("seen")
 _WORST: Final = (Outcome.CONFLICT, Outcome.REFUSED, Outcome.HELD, Outcome.STALE, Outcome.ACCEPTED)
@@ -77,12 +78,18 @@ def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int, tol
     system, values = event.system, record.values
     linked = record.links.get(system) == event.local_id or event.local_id in record.aliases.get(system, ())
     before = record.seen.get(system)
-    if before is not None and linked and _repeats(before, event, values):
-        if before.at_ms != event.observed_at_ms:
-            # By position, in a third of the time of _replace: most events come to no more than this.
-            seen = {**record.seen, system: Seen(event.observed_at_ms, *before[1:])}
-            record = Record._make((*record[:_SEEN], seen, *record[_SEEN + 1 :]))
-        return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE, reason=REPEAT)
+    edits = news(before, event, values) if before is not None and linked else None
+    if before is not None and edits is not None:
+        if not edits:
+            if before.at_ms != event.observed_at_ms:
+                # By position, in a third of the time of _replace: most events come to no more than this.
+                seen = {**record.seen, system: Seen(event.observed_at_ms, *before[1:])}
+                record = Record._make((*record[:_SEEN], seen, *record[_SEEN + 1 :]))
+            return Decision(Outcome.UNCHANGED, record, False, Op.UPDATE, reason=REPEAT)
+        edited = usual_edit(record, before, event, edits, rules, event_seq, told)
+        if edited is not None:
+            changed, outcomes = edited.changed, dict.fromkeys(edits, Outcome.ACCEPTED)
+            return Decision(Outcome.ACCEPTED, edited, True, Op.UPDATE, changed, by_field=outcomes)
     merged = Draft(record, event, rules, event_seq, told, record.key).merge()
     asked = merged.asked != record.asked
     if not merged.changed and linked and not asked:
@@ -103,18 +110,6 @@ def _edited(record: Record, event: Event, rules: EntityRule, event_seq: int, tol
         turns=merged.turns,
     )
     return _decided(merged, after, True, Op.UPDATE, rules)
-
-
-def _repeats(before: Seen, event: Event, values: Mapping[str, Value]) -> bool:
-    """The usual event: the system says all that it said before, and the record has it."""
-    if before.said or before.times or before.at_ms > event.observed_at_ms:
-        return False
-    if not event.full or before.names != tuple(event.fields):
-        return False
-    # At once, or one by one: blank, and not there at all, are the same.
-    return event.fields.items() <= values.items() or all(
-        values.get(name) == value for name, value in event.fields.items()
-    )
 
 
 def _decided(merged: Merged, after: Record, makes_change: bool, op: Op, rules: EntityRule) -> Decision:
