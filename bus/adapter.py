@@ -152,7 +152,11 @@ class Reading(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """A system that tells us things."""
+    """A system that tells us things.
+
+    A class whose readings are dated by our own clock (`Surroundings.now_ms`), and not by a file's time or the
+    system's clock, has `own_clock = True`.
+    """
 
     async def check(self) -> None:
         """Fail now, with a reason, rather than at the first read. Raises Unavailable or ConfigError."""
@@ -175,6 +179,8 @@ class Said(NamedTuple):
 
     `id`: the sender's name of this news; the same id twice is the same news ('' : it gives none). `full`:
     a column that is not there has no value; else it is as it was. `occurred_at_ms` None: it does not say.
+    `age_ms`: how long ago it happened when it was sent, by the sender's clock: that may be wrong, but not the
+    difference.
     """
 
     id: str
@@ -183,6 +189,7 @@ class Said(NamedTuple):
     deleted: bool = False
     full: bool = False
     occurred_at_ms: int | None = None
+    age_ms: int = 0
 
 
 class Unsound(YellowbusError):

@@ -259,13 +259,14 @@ def _both_ways(shared: _Shared, both: SystemRule, rule: DestinationRule) -> Both
         return [tokens(text) for text in [*named, hub_text(record.key)]]
 
     lags_s = {name: each.lags_s[system] for name, each in entities.items() if system in each.lags_s}
+    skews_ms = {name: each.skews_ms[system] for name, each in entities.items() if system in each.skews_ms}
     heard = both.source.entities if both.source else {}
     as_heard = {
         name: told_as_heard(rule.entities[name], heard[name], entities[name])
         for name in names
         if name in heard
     }
-    return BothWays(system, names, leaves, shared.store, tokens_of, lags_s, as_heard)
+    return BothWays(system, names, leaves, shared.store, tokens_of, lags_s, as_heard, skews_ms)
 
 
 def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker) -> Marker:

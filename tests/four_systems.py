@@ -23,16 +23,14 @@ from running import Place, Router, copy_example, sampled, through
 from standin_lms import StandIn
 from webhook_sender import free_port
 
-from bus.codec import decode_alert, decode_audit, decode_given, encode_given
+from bus.codec import decode_alert, decode_audit
 from bus.jetstream import JetStream
 from bus.messages import Alert, AuditRecord
 from console.cli import main
 from console.cli.ground import FOLDERS
 from console.client import Client, client
-from router.core.held import SKEW_MS
 
 Cells = dict[str, str]
-TEN_MINUTES_MS = 600_000
 
 YEAR, OVER, TO_COME = "y2026", "y2026-1", "y2026-2"
 """Terms of the invented district. Homerooms are in the year's, all other classes in the other two."""
@@ -111,22 +109,6 @@ class Four:
         """The SIS writes its export, and all that follows from it has arrived."""
         await through(self.place, self.export.written())
         await self.quiet()
-
-    def ten_minutes_pass(self) -> None:
-        """What systems were given lies back: of what is said right after that, nobody knows which came first,
-        and systems are told it again to be sure.
-        """
-        assert SKEW_MS < TEN_MINUTES_MS
-        with sqlite3.connect(self.place.state / "index.sqlite") as index:
-            rows = index.execute("SELECT destination, record, given FROM ledger WHERE given IS NOT NULL")
-            for destination, record, given in rows.fetchall():
-                then = {
-                    name: [(at_ms - TEN_MINUTES_MS, value) for at_ms, value in entries]
-                    for name, entries in decode_given(given).items()
-                }
-                place = (encode_given(then), destination, record)
-                index.execute("UPDATE ledger SET given = ? WHERE destination = ? AND record = ?", place)
-        index.close()
 
     async def teach(self, table: str, id_: str, **edits: str) -> None:
         """A teacher edits, and all that follows from it has arrived."""
@@ -263,6 +245,10 @@ def four_systems(folder: Path, *, students: int = 20) -> Iterator[Four]:
             (state / name).mkdir(parents=True)
         edited(config / "idp.yaml", ("rate: 200/s", "rate: 5000/s"), ("every: 5m ", "every: 300ms "))
         edited(config / "lms.yaml", ("linger: 200ms", "linger: 10ms"))
+        edited(
+            config / "sis.yaml",
+            ("  adapter: oneroster_csv\n", "  adapter: oneroster_csv\n  clock_skew: 0s\n"),
+        )
         place = Place(config, state)
         lms = StandIn(folder / "lms.sqlite", for_lms, f"http://127.0.0.1:{for_webhooks}/lms")
         with lms, Router(place) as router:

@@ -26,6 +26,8 @@ LOOKS_MAX: Final = 3
 class Source:
     """A SCIM service that tells us. `meta.lastModified` is not asked: what differs is news, by any clock."""
 
+    own_clock = True
+
     def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
         """Raises ConfigError for a resource or attribute that is not read."""
         self._settings, self._around = settings, surroundings

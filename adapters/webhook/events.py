@@ -21,8 +21,11 @@ class TooMany(Exception):
     """More events than one request may carry."""
 
 
-def read_events(body: bytes, events_max: int) -> list[Said]:
-    """What a body says: one event, or `{"events": [event, …]}`. Raises Unsound or TooMany."""
+def read_events(body: bytes, events_max: int, sent_at_ms: int) -> list[Said]:
+    """What a body says that was sent then, by the sender's clock: one event, or `{"events": [event, …]}`.
+
+    Raises Unsound or TooMany.
+    """
     try:
         says = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError):
@@ -38,7 +41,7 @@ def read_events(body: bytes, events_max: int) -> list[Said]:
             raise Unsound(0, _named(*(name for name in says if name != "events")), "unknown beside events")
     if len(events) > events_max:
         raise TooMany
-    return [_Event(index, event).said() for index, event in enumerate(events)]
+    return [_Event(index, event).said(sent_at_ms) for index, event in enumerate(events)]
 
 
 def _no_number(text: str) -> None:
@@ -54,7 +57,7 @@ class _Event:
             raise self._wrong("events", "not an object")
         self._event: Mapping[str, Any] = event
 
-    def said(self) -> Said:
+    def said(self, sent_at_ms: int) -> Said:
         unknown = [name for name in self._event if name not in _MEMBERS]
         if unknown:
             raise self._wrong(_named(*unknown), f"unknown (expected: {', '.join(_MEMBERS)})")
@@ -64,13 +67,15 @@ class _Event:
         full = self._event.get("full", False)
         if not isinstance(full, bool):
             raise self._wrong("full", "neither true nor false")
+        occurred_at_ms = self._occurred_at_ms()
         return Said(
             self._id(),
             self._table(),
             self._values(),
             deleted=op == "delete",
             full=full,
-            occurred_at_ms=self._occurred_at_ms(),
+            occurred_at_ms=occurred_at_ms,
+            age_ms=max(0, sent_at_ms - occurred_at_ms) if occurred_at_ms is not None else 0,
         )
 
     def _wrong(self, field: str, reason: str) -> Unsound:

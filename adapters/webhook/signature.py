@@ -9,7 +9,7 @@ from typing import Final
 TIMESTAMP: Final = "X-Yellowbus-Timestamp"
 SIGNATURE: Final = "X-Yellowbus-Signature"
 
-_SECONDS: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 
 
 class NotSigned(Exception):
@@ -33,7 +33,7 @@ def check_time(headers: Mapping[str, str], now_ms: int, window_s: float) -> str:
     timestamp = headers[TIMESTAMP].strip()
     if not _SECONDS.fullmatch(timestamp):
         raise NotSigned(f"{TIMESTAMP} is no time (seconds since 1970 UTC expected)")
-    if abs(now_ms / 1000 - int(timestamp)) > window_s:
+    if abs(now_ms / 1000 - float(timestamp)) > window_s:
         raise NotSigned(f"{TIMESTAMP} is more than {window_s:g} s from our clock")
     return timestamp
 

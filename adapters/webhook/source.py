@@ -52,6 +52,9 @@ class _No(Exception):
 class Source:
     """A system that posts its news."""
 
+    own_clock = True
+    """What was not long under way is dated by our clock, the rest by how old it was when it was sent."""
+
     def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
         """Raises ConfigError if another system listens at the same path."""
         self._settings = settings
@@ -136,7 +139,7 @@ class Source:
         except NotSigned as not_signed:
             raise _No(401, str(not_signed)) from None
         try:
-            return read_events(body, self._settings.events_max)
+            return read_events(body, self._settings.events_max, int(float(timestamp) * 1000))
         except TooMany:
             raise _No(413, f"more than {self._settings.events_max} events: send them in parts") from None
 

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -116,7 +117,8 @@ class Book:
         return True
 
     def _say(self, table: str, op: str, data: Body) -> None:
-        event = {"id": uuid.uuid4().hex, "table": table, "op": op, "data": data}
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        event = {"id": uuid.uuid4().hex, "table": table, "op": op, "occurred_at": at, "data": data}
         self._db.execute("INSERT INTO said (body) VALUES (?)", (json.dumps(event),))
 
     def _save(self, table: str, id_: str, body: Body) -> None:

@@ -54,7 +54,7 @@ class Postman:
     async def _post(self, session: aiohttp.ClientSession, letter: Letter) -> float:
         """Returns for how many seconds to leave the hub alone; 0: it has taken it, or never will."""
         body = letter.body.encode()
-        at = f"{int(time.time())}"
+        at = f"{time.time():.3f}"
         signature = hmac.new(self._secret, at.encode() + b"." + body, hashlib.sha256).hexdigest()
         headers = {
             "Content-Type": "application/json",

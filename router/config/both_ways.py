@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bus.messages import Value
 from router.config.documents import SystemFile
-from router.core.rules import EntityRule, Normal, SystemRule
+from router.core.rules import EntityRule, Normal, SourceRule, SystemRule
 from router.core.spelling import NORMALIZE, NORMALS
 
 
@@ -30,10 +30,15 @@ def with_systems(
         rule,
         two_way=frozenset(both),
         normal={each.name: found for each in systems.values() if (found := _forms(each, name))},
+        skews_ms={s: _ms(systems[s].source) for s in both if _ms(systems[s].source)},
         lags_s={s: parts[s].takes_up_within for s in both if parts[s].takes_up_within},
         hub_ids=frozenset(system for system, rule in named.items() if rule.hub_id_field),
         leaves=frozenset(s for s in both if parts[s].entities[name].on_refused == "leave"),
     )
+
+
+def _ms(source: SourceRule | None) -> int:
+    return int(source.skew_s * 1000) if source else 0
 
 
 def _forms(system: SystemRule, entity: str) -> dict[str, Normal]:

@@ -157,6 +157,10 @@ class SourcePart(Strict):
 
     adapter: Text
     settings: dict[str, Any] = {}
+    clock_skew: Duration | None = Field(
+        default=None,
+        description="How wrong the clock may be that dates its news: 5m for files, 0s where we date it",
+    )
     entities: dict[str, SourceEntry] = Field(min_length=1)
 
 

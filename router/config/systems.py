@@ -28,6 +28,8 @@ from router.core.rules import (
 from router.core.shapes import destination_shape, source_shape
 from router.core.spelling import NORMALIZE
 
+SKEW_S: Final = 300.0
+"""How wrong the clock of a machine may be that nobody looks after."""
 RESERVED: Final = ("operator", "yellowbus", "intake")
 """Names that the bus uses itself, beside the systems'."""
 
@@ -164,7 +166,16 @@ class _System:
         ordered = {name: self._named_alike(found[name], found) for name in self._in_order(found)}
         shapes = [source_shape(rule, self.entities[name]) for name, rule in ordered.items()]
         self._fit("source", part.adapter, settings, shapes, ordered)
-        return SourceRule(adapter=part.adapter, settings=part.settings, entities=ordered)
+        skew_s = self._skew_s(part.adapter) if part.clock_skew is None else part.clock_skew
+        return SourceRule(adapter=part.adapter, settings=part.settings, entities=ordered, skew_s=skew_s)
+
+    def _skew_s(self, adapter: str) -> float:
+        """How wrong the clock may be by which an adapter dates what it reads; none if it is ours."""
+        try:
+            ours: bool = getattr(adapters.adapter_class("source", adapter), "own_clock", False)
+        except ConfigError:  # said at its settings
+            return 0.0
+        return 0.0 if ours else SKEW_S
 
     def _tables(self, adapter: str) -> Mapping[str, tuple[str, ...]]:
         """The tables that the adapter knows, if it says so."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
 from router.core.accepted import Accepted, Unit, after_change
 from router.core.authority import owners_at, wins
-from router.core.held import SKEW_MS, Told, in_hand, together
+from router.core.held import Told, in_hand, together
 from router.core.rules import EntityRule, FieldRule, Normal
 from router.core.saying import Saying
 from router.core.voices import system_of
@@ -57,6 +57,7 @@ class Draft:
         self._at_ms = event.observed_at_ms
         self._saying = Saying(record, event, rules, event_seq)
         self._normal: Mapping[str, Normal] = rules.normal.get(event.system, {})
+        self._skew_ms = rules.skews_ms.get(event.system, 0)
         self._accepted: list[Accepted] = []
         self._conflicts: list[Conflict] = []
         self._contact: list[str] = []
@@ -94,15 +95,17 @@ class Draft:
         claims = tuple([self._claimed(name, fresh) for name in unit])
         if self._same(unit, claims, stands):
             saying.agrees(unit)
-            self._takes_up(unit, claims)
+            if (given_at_ms := self._takes_up(unit, claims)) is not None:
+                saying.took_up(unit, given_at_ms)
             return
         spoken = saying.spoke_of(unit)
         said = tuple([saying.says(name) for name in unit])
         handed = self._handed(unit, said)
         if spoken and self._same(unit, claims, said) and not self._went_back(unit, claims, handed):
             return
-        if self._takes_up(unit, claims):
+        if (given_at_ms := self._takes_up(unit, claims)) is not None:
             saying.notes(unit, claims)
+            saying.took_up(unit, given_at_ms)
             # Over its own newer edit, it may be: then what stands has never been given to it.
             self._owed = self._owed or handed[-1][1] != stands
             return
@@ -119,12 +122,12 @@ class Draft:
         self, unit: Unit, claims: tuple[Value, ...], handed: list[tuple[int, tuple[Value, ...]]]
     ) -> bool:
         """It says what it said before it was given something else. One that takes up at once has gone back to
-        it; so soon after that nobody can tell, it is told again.
+        it; where by its clock nobody can tell, it is told again.
         """
         there = [(at_ms, values) for at_ms, values in handed if at_ms <= self._at_ms]
         if self._system in self._rules.lags_s or not there or self._same(unit, claims, there[-1][1]):
             return False
-        if there[-1][0] <= self._at_ms - SKEW_MS:
+        if there[-1][0] <= self._at_ms - self._skew_ms:
             return True
         self._saying.changes_its_mind(unit)
         self._owed = True
@@ -149,16 +152,15 @@ class Draft:
         if not self._told.given:
             return []
         before, lag_s = self._saying.before, self._rules.lags_s.get(self._system)
-        entries = [in_hand(self._told.given, before, name, self._at_ms, lag_s) for name in unit]
+        about = (self._at_ms, lag_s, self._skew_ms)
+        entries = [in_hand(self._told.given, before, name, *about) for name in unit]
         return together(entries, said)
 
-    def _takes_up(self, unit: Unit, claims: tuple[Value, ...]) -> bool:
-        """Does it say what it was given? Then it has that, and what was given before is obsolete."""
+    def _takes_up(self, unit: Unit, claims: tuple[Value, ...]) -> int | None:
+        """When it was given what it says now, if it was; the first time: the same may come again."""
         said = tuple([self._saying.says(name) for name in unit])
         taken = [at_ms for at_ms, each in self._handed(unit, said) if self._same(unit, claims, each)]
-        if taken:
-            self._saying.took_up(unit, taken[0])  # the same again may be yet to come
-        return bool(taken)
+        return taken[0] if taken else None
 
     def _base(
         self, said: tuple[Value, ...], spoken: bool, handed: list[tuple[int, tuple[Value, ...]]]

@@ -12,9 +12,9 @@ from router.core.authority import NO_SPANS, Spans
 from router.core.rules import EntityRule
 
 PENDING_MAX: Final = 8
-SKEW_MS: Final = 300_000
-"""By how much a system's clock may be wrong, and a delivery be under way: what lies closer together has no
-order that anybody knows.
+UNDER_WAY_MS: Final = 300_000
+"""How long a look at a system, and a write to it, may take: a write that ends so soon after a look began may
+have come before what was seen.
 """
 
 Given = Mapping[str, Sequence[tuple[int, Value]]]
@@ -60,18 +60,19 @@ def pending(given: Given, seen: Seen | None, name: str) -> list[tuple[int, Value
 
 
 def in_hand(
-    given: Given, seen: Seen | None, name: str, at_ms: int, lag_s: float | None
+    given: Given, seen: Seen | None, name: str, at_ms: int, lag_s: float | None, skew_ms: int = 0
 ) -> list[tuple[int, Value]]:
     """What of it a system may say at that time, though nobody typed it there. One that takes up at once
-    (`lag_s` None) has the last that it was given by then. One that is late may say any of what it was given
-    within its delay and has not taken up, also over what it said meanwhile.
+    (`lag_s` None) has the last that it was given by then; `skew_ms`: how wrong the clock may be by which its
+    news is dated. One that is late may say any of what it was given within its delay and has not taken up,
+    also over what it said meanwhile.
     """
     if lag_s is not None:
         after_ms = max(at_ms - int(lag_s * 1000), _took(seen, name))
         return [entry for entry in given.get(name, ()) if entry[0] > after_ms]
-    after_ms = since_of(seen, name) - SKEW_MS  # what was given at about the time of an edit may be there yet
+    after_ms = since_of(seen, name) - skew_ms  # by its clock it may have come after what it said then
     entries = [entry for entry in given.get(name, ()) if entry[0] > after_ms]
-    there = sum(given_ms <= at_ms - SKEW_MS for given_ms, _ in entries)
+    there = sum(given_ms <= at_ms - skew_ms for given_ms, _ in entries)
     return entries[max(there - 1, 0) :]
 
 
@@ -130,16 +131,18 @@ def not_taken_up(record: Record, system: str, given: Given, rules: EntityRule) -
     return found
 
 
-def has(record: Record, system: str, given: Given, name: str) -> bool:
+def has(record: Record, system: str, given: Given, name: str, skew_ms: int = 0) -> bool:
     """Has a system the record's value for certain? Not if it was given one at about the time at which it
-    said another: nobody knows which came last.
+    said another: nobody knows which came last. `skew_ms` as in `in_hand`.
     """
     value, seen = record.values.get(name), record.seen.get(system)
     says = UNKNOWN if seen is None or name not in seen.names else seen.said.get(name, value)
     if not (entries := given.get(name)):
         return says == value
     since_ms, (given_ms, last) = since_of(seen, name), entries[-1]
-    if abs(given_ms - since_ms) <= SKEW_MS:
+    if since_ms == _took(seen, name):  # a late one, that has taken up what it was given so far
+        return last == value
+    if -skew_ms < given_ms - since_ms <= UNDER_WAY_MS + skew_ms:
         return says == value == last
     return (last if given_ms > since_ms else says) == value
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from bus.messages import EXISTENCE, Claim, Conflict, Event, Op, Origin, Outcome, Record, Seen, Value
 from router.core.authority import owners_at
 from router.core.fields import Draft, Merged
-from router.core.held import NOTHING_TOLD, SKEW_MS, Told, pending
+from router.core.held import NOTHING_TOLD, Told, pending
 from router.core.rules import EntityRule
 from router.core.saved import REPEAT, why_unchanged
 from router.core.usual import news, usual_edit
@@ -291,7 +291,7 @@ def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: 
         seen = Seen(at_ms, said={EXISTENCE: False}, claims={EXISTENCE: Claim(event_seq, at_ms)})
         after = record._replace(seen={**record.seen, system: seen})
         owed = system in rules.two_way
-        if _was_told_so(before, at_ms, told):
+        if _was_told_so(before, at_ms - rules.skews_ms.get(system, 0), told):
             reason = "it was told so, and has not heard yet that the record is back"
             return Decision(Outcome.UNCHANGED, after, False, Op.DELETE, reason=reason, owed=owed)
         reason = f"existence belongs to {_existence_owner(rules)}"
@@ -338,11 +338,11 @@ def _removed(record: Record | None, event: Event, rules: EntityRule, event_seq: 
 
 def _was_told_so(before: Seen | None, at_ms: int, told: Told) -> bool:
     """A removal of a record that is back: the system has not spoken of it since, and what it was given since
-    came about then, or later.
+    came after that time.
     """
     if before is None or before.names:
         return False
-    return all(entry[0] > at_ms - SKEW_MS for entries in told.given.values() for entry in entries)
+    return all(given_ms > at_ms for entries in told.given.values() for given_ms, _ in entries)
 
 
 def _edits_since(record: Record, before: Seen | None, system: str, told: Told) -> tuple[str, ...]:

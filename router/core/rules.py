@@ -90,7 +90,8 @@ class EntityRule:
     another system is recognised, one rule after the other. `identity`: fields that name a membership without
     an id of its own. `normal`: by system, how it writes a field (lower case, say): the form in which its
     claims are compared. `two_way`: the systems that both tell and are told of it. `lags_s`: those that take
-    up what they are told late, in seconds. `leaves`: those whose refused writes are left alone. `hub_ids`:
+    up what they are told late, in seconds. `skews_ms`: how wrong the clocks may be by which the news of these
+    is dated. `leaves`: those whose refused writes are left alone. `hub_ids`:
     those that say our own id of what we made there. `ends`: paths to the day after which a record that its
     source does not export any more has ended, and is not gone.
     """
@@ -107,6 +108,7 @@ class EntityRule:
     normal: Mapping[str, Mapping[str, Normal]] = field(default_factory=dict)
     two_way: frozenset[str] = frozenset()
     lags_s: Mapping[str, float] = field(default_factory=dict)
+    skews_ms: Mapping[str, int] = field(default_factory=dict)
     leaves: frozenset[str] = frozenset()
     hub_ids: frozenset[str] = frozenset()
     ends: tuple[str, ...] = ()
@@ -198,11 +200,14 @@ class Guards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRule:
-    """What a system tells us: the adapter, its settings as written, its entities in the order to publish."""
+    """What a system tells us: the adapter, its settings as written, its entities in the order to publish.
+    `skew_s`: how wrong the clock may be by which its news is dated.
+    """
 
     adapter: str
     settings: Mapping[str, object] = field(repr=False)
     entities: Mapping[str, SourceEntity]
+    skew_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,9 +74,12 @@ class Saying:
             self.since.update(dict.fromkeys(names, self._event.observed_at_ms))
 
     def took_up(self, names: Iterable[str], given_at_ms: int) -> None:
-        """It has taken up late what it was given then: what it was given before will not come any more."""
+        """It has taken up late what it was given then: what it was given before will not come any more, and
+        what it was given after that is still to come.
+        """
         if self._lags:
             self.took.update(dict.fromkeys(names, given_at_ms))
+            self.since.update(dict.fromkeys(names, given_at_ms))
 
     def seen(self, fresh: Iterable[str]) -> Seen:
         """What it has said, this event included."""

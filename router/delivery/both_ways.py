@@ -15,6 +15,7 @@ from router.delivery.settled import Claim, Settled
 from router.store import Store
 
 NOTHING_HEARD: Final[Mapping[str, Mapping[str, str]]] = {}
+NO_SKEWS: Final[Mapping[str, int]] = {}
 Names = Mapping[str, tuple[str, ...]]
 """By entity the fields that a destination is told of."""
 
@@ -23,7 +24,7 @@ class BothWays:
     """One destination's view of records of which it tells us too: `names` has those entities only.
     `tokens_of`: by what a record is recognised. `lags_s`: by entity within what time it takes up what it is
     given, if that is not at once. `as_heard`: by entity its fields that it is told as it tells them, with the
-    hub's.
+    hub's. `skews_ms`: by entity how wrong the clock may be that dates its news.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class BothWays:
         tokens_of: Callable[[Record], Iterable[str]],
         lags_s: Mapping[str, float],
         as_heard: Mapping[str, Mapping[str, str]] = NOTHING_HEARD,
+        skews_ms: Mapping[str, int] = NO_SKEWS,
     ) -> None:
+        self._skews_ms = skews_ms
         self._as_heard = as_heard
         self._system = system
         self._tokens_of = tokens_of
@@ -69,7 +72,8 @@ class BothWays:
                     self._keep(kept, record, given, name)
         if kept:
             record = record._replace(values={**record.values, **kept})
-        has_it = all(has(record, self._system, given, name) for name in names)
+        skew_ms = self._skews_ms.get(record.entity, 0)
+        has_it = all(has(record, self._system, given, name, skew_ms) for name in names)
         return record, has_it and (EXISTENCE not in seen.said if seen else True)
 
     def base(self, record: Record, given: Given) -> dict[str, Value]:

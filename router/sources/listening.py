@@ -152,7 +152,7 @@ class ListenerRunner:
             news.local_id,
             news.fields,
             news.full,
-            now_ms,
+            now_ms - news.age_ms,  # else news that had to be sent again would seem newer than it is
             news.occurred_at_ms,
             hub_id=news.hub_id,
         )

@@ -22,7 +22,7 @@ HASH_BYTES: Final = 16
 
 class News(NamedTuple):
     """One event to be. `name`: what tells it from others, for its id ('' : the sender gave none). `hub_id`:
-    what the sender says is our own id of the record.
+    what the sender says is our own id of the record. `age_ms`: how old it was when it was sent.
     """
 
     entity: str
@@ -33,6 +33,7 @@ class News(NamedTuple):
     occurred_at_ms: int | None
     name: str
     hub_id: str = ""
+    age_ms: int = 0
 
 
 class Told(NamedTuple):
@@ -106,7 +107,8 @@ class Reader:
         name = self._hash(said.id.encode()) if said.id else ""
         full = said.full and not said.deleted
         hub_id = said.values.get(each.rule.hub_id_field, "") if each.rule.hub_id_field else ""
-        return News(each.rule.entity, op, local_id, fields, full, said.occurred_at_ms, name, hub_id)
+        at_ms, age_ms = said.occurred_at_ms, said.age_ms
+        return News(each.rule.entity, op, local_id, fields, full, at_ms, name, hub_id, age_ms)
 
     def _hash(self, content: bytes) -> str:
         return hashlib.blake2b(content, key=self._key, digest_size=HASH_BYTES).hexdigest()

@@ -24,7 +24,6 @@ async def test_killed_while_they_talk_nothing_is_lost_and_nothing_is_there_twice
         async with client(four.place.where) as bus:
             await flowed(bus, 0)
         await four.polled()  # each account is known as a student's
-        four.ten_minutes_pass()
         enrolled = {row["sourcedId"] for row in four.export.tables["enrollments"]}
         people = {row["sourcedId"] for row in four.export.tables["users"]}
         assert written < len(enrolled) + len(people)

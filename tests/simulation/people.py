@@ -23,6 +23,7 @@ NIGHT_S: Final = 3 * HOUR_S
 LATE_NIGHTS_MAX: Final = 3
 TURN_S: Final = 4.2 * NIGHT_S
 """When the badge goes from sis to idp."""
+SKEW_MS: Final = 300_000
 SKEWS_S: Final = (0.0, 0.0, 0.0, -90.0, 90.0)
 TELLERS: Final = ("sis", "idp", "lms")
 OPERATOR: Final = "operator"
@@ -120,17 +121,19 @@ class Teller(Far):
                 held.fields = {**held.fields, **delivery.fields}
         self.imports = left
 
-    def post(self) -> tuple[str, Said] | None:
-        """The next news as it stands now, and of which record; None: there is none."""
+    def post(self, at_s: float) -> tuple[str, Said] | None:
+        """The next news as it stands now, and of which record; None: there is none. It may travel long."""
         key = next(iter(self.unposted), None)
         if key is None:
             return None
         held, names = self.records.get(key), self.unposted.pop(key)
         if held is None:
-            return self.post()
+            return self.post(at_s)
         self.posts += 1
         values = {name: str(held.fields.get(name) or "") for name in names}
-        return key, Said(f"post-{self.posts}", "student", {"id": self.local_id(key), **values})
+        occurred_at_ms = START_MS + int(at_s * 1000)
+        says = {"id": self.local_id(key), **values}
+        return key, Said(f"post-{self.posts}", "student", says, occurred_at_ms=occurred_at_ms)
 
     def post_again(self, key: str, said: Said) -> None:
         """It was not taken: it is said again, as it stands then."""
@@ -150,6 +153,8 @@ class People:
             "idp": Teller("idp", compares=False, gives_ids=True, skew_s=self.skewed),
             "lms": Teller("lms", compares=True, gives_ids=False),
         }
+        # The clock of sis is right, but nobody says so.
+        self.skews_ms = {"sis": SKEW_MS, **({"idp": SKEW_MS} if self.skewed else {})}
         self._values = 0
         self._last = ("", "")
         self.until_s = nights * NIGHT_S

@@ -14,7 +14,7 @@ from simulation.world import Town
 
 from bus import adapter as contract
 from bus import subjects
-from bus.adapter import Surroundings, Take
+from bus.adapter import Said, Surroundings, Take
 from bus.codec import decode_conflict, decode_record, encode_event
 from bus.errors import StreamFull, Unavailable
 from bus.messages import Event, Op, Record
@@ -52,24 +52,30 @@ class Posting:
         teller, weather = self._teller, self._weather
         while True:
             await asyncio.sleep(weather.chance("post").uniform(0.01, POST_EVERY_S))
-            news = teller.post()
+            news = teller.post(self._life.loop.time())
             if news is None:
                 continue
             key, said = news
             taken = False
             try:
+                if weather.happens("source.down", "post"):
+                    await asyncio.sleep(weather.spell_s("post"))
                 self._life.step("post lms", said.id)
-                await take([said])
+                await take([self._sent(said)])
                 taken = True
                 if weather.happens("source.down", "thanks"):
                     await asyncio.sleep(weather.spell_s("post"))
                     self._life.step("post lms again", said.id)
-                    await take([said])
+                    await take([self._sent(said)])
             except (Unavailable, StreamFull):
                 await asyncio.sleep(1.0)
             finally:
                 if not taken:
                     teller.post_again(key, said)
+
+    def _sent(self, said: Said) -> Said:
+        now_ms = START_MS + int(self._life.loop.time() * 1000)
+        return said._replace(age_ms=now_ms - (said.occurred_at_ms or now_ms))
 
 
 class TownOfThree(Town):
@@ -83,7 +89,7 @@ class TownOfThree(Town):
         self.scripts = {name: self.people.tellers[name].exported for name in ("sis", "idp")}
         self.district = replace(
             self.district,
-            entities={"student": STUDENT},
+            entities={"student": replace(STUDENT, skews_ms=self.people.skews_ms)},
             guards=Guards(dangling_max=1.0, shrink_max=1.0, first_read="flow"),
             systems={name: _system(name) for name in self.fars},
         )

@@ -13,9 +13,11 @@ from bus.adapter import Said, Unsound
 from router.core.rules import Type
 from router.core.values import parser
 
+SENT_AT_MS = 1_795_532_646_000
+
 
 def read(says: Any) -> list[Said]:
-    return read_events(json.dumps(says).encode(), 10)
+    return read_events(json.dumps(says).encode(), 10, SENT_AT_MS)
 
 
 def event(**also: Any) -> dict[str, Any]:
@@ -32,6 +34,12 @@ def test_an_event_says_what_it_is() -> None:
     [said] = read(event(id=17, op="delete", full=True, occurred_at="2026-11-24T15:04:05.250Z"))
 
     assert (said.id, said.deleted, said.full, said.occurred_at_ms) == ("17", True, True, 1_795_532_645_250)
+    assert said.age_ms == 750
+
+
+def test_what_does_not_say_when_it_happened_or_says_later_happened_when_it_was_sent() -> None:
+    assert read(event())[0].age_ms == 0
+    assert read(event(occurred_at="2026-11-24T15:04:06.001Z"))[0].age_ms == 0
 
 
 @pytest.mark.parametrize("op", ["create", "update"])
@@ -116,7 +124,7 @@ def test_what_is_wrong_is_named_without_its_value(wrong: dict[str, Any], field: 
 )
 def test_a_body_of_another_shape_is_unsound(body: bytes, field: str) -> None:
     with pytest.raises(Unsound) as raised:
-        read_events(body, 10)
+        read_events(body, 10, SENT_AT_MS)
 
     assert raised.value.field == field
 

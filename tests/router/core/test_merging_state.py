@@ -48,6 +48,8 @@ RULES = EntityRule(
     lags_s={FILE: 1000 * 24 * 3600.0},
 )
 
+OWNED = {s: {each.name for each in RULES.fields.values() if each.owner == s} for s in SYSTEMS}
+
 systems = st.sampled_from(SYSTEMS)
 names = st.sampled_from(FIELDS)
 
@@ -94,6 +96,19 @@ class Lives(RuleBasedStateMachine):
         self.made[system, name].add(value)
         if system == POSTS:
             self.unposted.add(name)
+
+    @rule(system=st.sampled_from((DIRECTORY, POSTS)), name=names)
+    def think_again(self, system: str, name: str) -> None:
+        """An edit is said, and then taken back."""
+        before = self.has[system][name]
+        self.edit(system, name)
+        if system == POSTS:
+            self.post()
+            self.unposted.add(name)
+        else:
+            self.read_directory()
+        self.has[system][name] = before
+        self.made[system, name].add(before)
 
     @rule(hours=st.integers(1, 30))
     def wait(self, hours: int) -> None:
@@ -193,6 +208,9 @@ class Lives(RuleBasedStateMachine):
                 assert any(name in conflict.fields for conflict in decision.conflicts)
         self.conflicts += decision.conflicts
         self.record = decision.record
+        if system != FILE and decision.record is not None:  # what it says it has, and not what it takes up
+            for name in fields.keys() & OWNED[system]:
+                assert decision.record.values[name] == fields[name], f"{system} is not heard on its {name}"
         if decision.makes_change:
             self.work.update(SYSTEMS)
         if decision.owed:

@@ -1,11 +1,12 @@
 """What a system was told it takes up: at once or nights later, over its own edits, with a wrong clock."""
 
 from bus.messages import Event, Op, Outcome, Record, Value
-from router.core.held import SKEW_MS, Given, Told
+from router.core.held import Given, Told
 from router.core.merge import Decision, merge
 from router.core.rules import EntityRule, FieldRule, Period, Type
 
 HOUR_MS = 3_600_000
+SKEW_MS = 300_000
 TURN_MS = 100 * HOUR_MS
 
 
@@ -29,6 +30,7 @@ RULES = EntityRule(
     fields=FIELDS,
     two_way=frozenset({"sis", "idp", "lms"}),
     lags_s={"sis": 96 * 3600.0},
+    skews_ms={"idp": SKEW_MS},
 )
 AGREED: dict[str, Value] = {name: "old" for name in FIELDS}
 
@@ -138,6 +140,33 @@ def test_who_says_what_it_had_just_after_it_was_told_is_no_news_and_is_told_agai
     decision = life.says("idp", at_ms + SKEW_MS - 1, given={"name": ((at_ms, "new"),)}, name="old")
 
     assert (decision.outcome, decision.owed) == (Outcome.UNCHANGED, True)
+
+
+def test_what_is_typed_back_right_after_a_write_is_heard_where_our_own_clock_dates_it() -> None:
+    life = Life()
+    given = {"street": ((2 * HOUR_MS, "old"),)}
+
+    for after_ms, street in ((0, "b"), (1, "old"), (2, "b"), (3, "old")):
+        decision = life.says("lms", 2 * HOUR_MS + after_ms, given=given, street=street)
+        assert (decision.outcome, decision.owed, life.value("street")) == (Outcome.ACCEPTED, False, street)
+
+
+def test_who_changes_back_right_away_what_it_was_told_is_heard_where_our_own_clock_dates_it() -> None:
+    life = Life()
+    given = {"street": ((2 * HOUR_MS, "picked"),), "town": ((2 * HOUR_MS, "picked"),)}
+    assert life.record is not None
+    picked = life.record._replace(
+        values={**life.record.values, "street": "picked", "town": "picked"},
+        seen={
+            **life.record.seen,
+            "lms": life.record.seen["lms"]._replace(said={"street": "old", "town": "old"}),
+        },
+    )
+    life.record = picked
+
+    decision = life.says("lms", 2 * HOUR_MS + 1, given=given)
+
+    assert (decision.outcome, life.value("street")) == (Outcome.ACCEPTED, "old")
 
 
 def test_what_was_looked_at_before_it_was_told_is_no_news_and_is_left_alone() -> None:

@@ -142,6 +142,15 @@ async def test_what_is_said_is_an_event_when_take_returns(place: Place) -> None:
     assert newest is not None and newest.id == event.id and newest.traceparent
 
 
+async def test_what_was_long_under_way_is_as_old_as_its_sender_says(place: Place) -> None:
+    runner = await place.live()
+
+    await runner.take([said("a1")._replace(age_ms=90_000)])
+
+    [event] = await place.events()
+    assert event.observed_at_ms == NOW_MS - 90_000
+
+
 async def test_our_own_id_goes_with_what_is_said_of_a_record_that_we_made(place: Place) -> None:
     runner = await place.live()
     ours = Said("a1", "enrollments", {"id": "7", "workflow_state": "active", "sis_id": "e-1"})
