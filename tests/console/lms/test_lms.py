@@ -6,6 +6,7 @@ import hmac
 import json
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ async def test_what_a_teacher_edits_goes_to_the_hub_once_and_only_what_is_new(lm
 
     (event,) = hub.taken
     assert len(event.pop("id")) == 32
+    assert datetime.fromisoformat(event.pop("occurred_at")).tzinfo is not None
     data = {"id": "7", "role": "student", "display_name": "Addie"}
     assert event == {"table": "users", "op": "update", "data": data}
     assert lms.record("users", "7") == {**data, "first_name": "Ada"}
