@@ -4,7 +4,7 @@ Finds the record that each event is about, gathers what the merge needs to know 
 the terms on which owners depend), and collects all that follows: changes, audit, conflicts, corrections.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -37,6 +37,8 @@ STARTS_MAX: Final = 3
 OURSELVES: Final = "yellowbus"
 OPERATOR: Final = "operator"
 """Systems that are none: what the hub says to itself, and what people decide."""
+MayHave = Callable[[Sequence[str]], dict[str, Given]]
+"""By key what a system was given of records and may not have taken up."""
 ACTS: Final = LINKING | JOINING | {Op.PICK}
 
 
@@ -53,7 +55,9 @@ class Deciding:
         tokens: subjects.Tokens,
         epoch: int,
         now_ms: Callable[[], int],
+        may_have: Mapping[str, MayHave],
     ) -> None:
+        self._may_have = may_have
         self._store = store
         self._records = records
         self._links = links
@@ -155,7 +159,7 @@ class Deciding:
                 if key is not None:
                     by_system.setdefault(event.system, {})[key] = None
         for system, keys in by_system.items():
-            found = self._store.given(system, list(keys))
+            found = self._may_have[system](list(keys))
             batch.given.update({(system, key): given for key, given in found.items()})
 
     async def _decide_one(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:

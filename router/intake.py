@@ -9,7 +9,7 @@
 A change that stands on CHANGES but not in the index is taken as it was decided, never decided again.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 from bus import subjects
@@ -21,7 +21,7 @@ from bus.port import Bus, Consumer, Stored
 from router.batch import Ahead
 from router.core.rules import District
 from router.decided import batch_alerts, conflict_messages, index, unmatched_messages
-from router.deciding import Deciding
+from router.deciding import Deciding, MayHave
 from router.hourly import Hourly
 from router.outbox import Outbox, Then, audit_messages
 from router.records import Links, Records
@@ -52,6 +52,7 @@ class Intake:
         sleep: Sleep,
         committed: Callable[[], None],
         trouble: Callable[[str], None],
+        may_have: Mapping[str, MayHave],
     ) -> None:
         self._bus = bus
         self._store = store
@@ -71,6 +72,7 @@ class Intake:
             tokens=tokens,
             epoch=epoch,
             now_ms=now_ms,
+            may_have=may_have,
         )
         self._passed_over = 0
         self.events = 0

@@ -204,6 +204,7 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
         sleep=world.sleep,
         committed=wake,
         trouble=world.trouble,
+        may_have={each.system: each.both_ways.may_have for each in workers},
     )
 
 

@@ -21,6 +21,8 @@ Given = Mapping[str, Sequence[tuple[int, Value]]]
 """By field what a system was given: (when, the record's value), oldest first."""
 
 NOTHING_GIVEN: Final[Given] = {}
+IN_FLIGHT_MS: Final = 1 << 53
+"""When a system was given what is on its way to it: it may have that, and may not."""
 
 
 class Told(NamedTuple):

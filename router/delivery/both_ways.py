@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from bus.codec import encode_given
-from bus.messages import EXISTENCE, Outcome, Record, Value
-from router.core.held import NOTHING_GIVEN, UNKNOWN, Given, handed, has, known
+from bus.messages import EXISTENCE, Op, Outcome, Record, Value
+from router.core.delivery import Planned
+from router.core.held import IN_FLIGHT_MS, NOTHING_GIVEN, UNKNOWN, Given, handed, has, known
 from router.core.mapping import id_of
 from router.database import Write
 from router.delivery.settled import Claim, Settled
@@ -16,6 +17,7 @@ from router.store import Store
 
 NOTHING_HEARD: Final[Mapping[str, Mapping[str, str]]] = {}
 NO_SKEWS: Final[Mapping[str, int]] = {}
+IN_DOUBT_MAX: Final = 10_000
 Names = Mapping[str, tuple[str, ...]]
 """By entity the fields that a destination is told of."""
 
@@ -46,6 +48,30 @@ class BothWays:
         self._leaves = leaves
         self._lags_s = lags_s
         self._store = store
+        self._in_doubt: dict[str, Given] = {}
+
+    def sending(self, planned: Iterable[tuple[Claim, Record, Planned]], given: Mapping[str, Given]) -> None:
+        """These are on their way: until they are settled the system may have them, and say so."""
+        for claim, record, each in planned:
+            names = self.names.get(record.entity)
+            if names and each.delivery and each.delivery.op is not Op.DELETE:
+                seen, values = record.seen.get(self._system), {n: record.values.get(n) for n in names}
+                before = given.get(claim.key, NOTHING_GIVEN)
+                self._in_doubt[claim.key] = handed(before, seen, values, IN_FLIGHT_MS)
+        while len(self._in_doubt) > IN_DOUBT_MAX:
+            del self._in_doubt[next(iter(self._in_doubt))]
+
+    def settled(self, done: Iterable[Settled]) -> None:
+        """These are on their way no more, and the index knows it."""
+        if self._in_doubt:
+            for each in done:
+                self._in_doubt.pop(each.claim.key, None)
+
+    def may_have(self, keys: Sequence[str]) -> dict[str, Given]:
+        """By key what the system was given, that included which it has not answered for."""
+        found = self._store.given(self._system, keys)
+        found.update({key: self._in_doubt[key] for key in keys if key in self._in_doubt})
+        return found
 
     def given(self, claims: Iterable[Claim]) -> dict[str, Given]:
         """By key what the system was given of these and may not have taken up."""

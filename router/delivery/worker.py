@@ -197,6 +197,7 @@ class Worker:
         deliveries = [
             found.delivery for claim, _, found in planned if found.delivery and claim.key not in held
         ]
+        self.both_ways.sending(planned, given)
         try:
             receipts = {**held, **await self._apply(deliveries)} if deliveries else held
         except Unavailable as error:
@@ -289,6 +290,7 @@ class Worker:
             ]
         )
         self._unanswered.difference_update([each.claim.key for each in done])
+        self.both_ways.settled(done)
         self.outcomes.update([each.outcome for each in done])
         self._planning.own_ids = self._planning.own_ids or any([each.local_id for each in done])
         if done:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from simulation.by_hand import alerts, empty_town, event, records, say, told
 from simulation.clock import START_MS
 from simulation.invariants import audited
+from simulation.systems import Far
 from simulation.world import Town
 
+from bus.adapter import Delivery, Receipt
 from bus.codec import decode_conflict
 from bus.messages import Event, Op, Outcome, Step
 from router.core.rules import (
@@ -80,6 +83,22 @@ def town() -> Iterator[Town]:
         town.fars = {"sis": town.fars["lms"], "idp": town.fars["idp"]}
         town.loop.pass_time(60)
         yield town
+
+
+class Echoing(Far):
+    """The identity provider, which says what it is told at once; just then the sis has other news."""
+
+    def __init__(self, town: Town) -> None:
+        super().__init__("idp", compares=False, gives_ids=True, records=town.fars["idp"].records)
+        self._town = town
+
+    def write(self, delivery: Delivery) -> Receipt:
+        receipt = super().write(delivery)
+        if delivery.fields["name"] == "Adele":
+            at_ms = START_MS + int(self._town.loop.time() * 1000)
+            told = {name: cast(str | None, value) for name, value in delivery.fields.items()}
+            say(self._town, event("1", at_ms=at_ms, name="Adelaide"), idp(after_ms=at_ms - START_MS, **told))
+        return receipt
 
 
 def sis(local_id: str = "1", *, after_ms: int = 0, **fields: str | None) -> Event:
@@ -316,3 +335,17 @@ def test_30_a_clock_in_the_future_makes_nothing_after_it_stale(town: Town) -> No
     lived(town, sis(name="Bea", after_ms=3 * HOUR_MS))
 
     assert records(town)["student/1"].values["name"] == "Bea"
+
+
+def test_who_repeats_what_it_is_told_before_it_has_answered_is_in_no_conflict_with_what_came_after(
+    town: Town,
+) -> None:
+    lived(town, sis(name="Ada"))
+    lived(town, idp(name="Ada", after_ms=HOUR_MS))
+    town.fars["idp"] = Echoing(town)
+
+    lived(town, sis(name="Adele", after_ms=2 * HOUR_MS))
+
+    assert [told(town, f"event/{n}").outcome for n in (4, 5)] == [Outcome.ACCEPTED, Outcome.UNCHANGED]
+    assert conflicts(town) == []
+    assert of(town, "idp")["name"] == records(town)["student/1"].values["name"] == "Adelaide"

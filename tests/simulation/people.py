@@ -72,6 +72,8 @@ class Teller(Far):
     late: Random | None = None
     skew_s: float = 0.0
     unposted: dict[str, dict[str, None]] = field(default_factory=dict)
+    echoes: bool = False
+    """It posts what it was told too."""
     posts: int = 0
 
     def local_id(self, key: str) -> str:
@@ -103,8 +105,11 @@ class Teller(Far):
         if delivery.local_id not in ("", self.local_id(delivery.key)):
             self.violations.append(f"{self.name}: {delivery.key} under another id")
         if self.late is None:
+            receipt = super().write(delivery)
             self.unposted.pop(delivery.key, None)
-            return super().write(delivery)
+            if self.echoes and receipt.outcome is Outcome.DELIVERED and delivery.op is not Op.DELETE:
+                self.unposted[delivery.key] = dict.fromkeys(delivery.fields)
+            return receipt
         if delivery.op is not Op.DELETE:
             due = max([self.late.randint(1, LATE_NIGHTS_MAX), *[due for due, _ in self.imports]])
             self.imports.append((due, delivery))  # files are taken up in their order
@@ -154,6 +159,7 @@ class People:
             "lms": Teller("lms", compares=True, gives_ids=False),
         }
         # The clock of sis is right, but nobody says so.
+        self.tellers["lms"].echoes = chance.random() < 0.5
         self.skews_ms = {"sis": SKEW_MS, **({"idp": SKEW_MS} if self.skewed else {})}
         self._values = 0
         self._last = ("", "")
