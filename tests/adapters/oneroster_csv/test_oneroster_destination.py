@@ -1,7 +1,6 @@
 """What a destination of files holds, writes and answers."""
 
 import os
-import time
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -297,13 +296,11 @@ def test_a_wrong_file_name_is_a_wrong_setting(name: str) -> None:
         DestinationSettings(folder=Path(), kind="delta", filename="{date}.zip")
 
 
-async def test_a_large_batch_is_quick_and_small_in_memory(outbox: Outbox) -> None:
+async def test_after_a_large_batch_a_small_one_is_small_in_memory(outbox: Outbox) -> None:
     lms = outbox.destination()
     batch = [deliver("users", str(n), 1, Op.UPDATE, {**PERSON, "username": f"u{n}"}) for n in range(20_000)]
 
-    began = time.perf_counter()
     receipts = await lms.apply(batch)
-    took_s = time.perf_counter() - began
     tracemalloc.start()
     await lms.apply([deliver("users", "1", 2, Op.UPDATE, {**PERSON, "username": "x"})])
     peak = tracemalloc.get_traced_memory()[1]
@@ -311,7 +308,6 @@ async def test_a_large_batch_is_quick_and_small_in_memory(outbox: Outbox) -> Non
     await lms.close()
 
     assert set(outcomes(receipts)) == {Outcome.DELIVERED}
-    assert took_s < 4  # about 0.6 s on an idle core
     assert peak < 8_000_000  # all 20,000 rows went through it
 
 
