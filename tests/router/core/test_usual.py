@@ -62,18 +62,32 @@ def test_a_usual_edit_comes_to_what_merging_field_by_field_makes_of_it(
         record = merge(record, event, KEY, RULES, seq).record
 
 
-def test_an_edit_by_the_owner_takes_the_short_way_past_others_who_have_seen_the_record() -> None:
+def _owners_edit() -> tuple[Record, Event, Seen]:
+    """A record that two systems have seen, an edit of it by its owner, and what that one said before."""
     origin, said = Origin("sis", 1, 1, "owner", 1), ("name", "email")
     seen = {"sis": Seen(1, said), "lms": Seen(1, said)}
     values: dict[str, Value] = {"name": "Ada", "email": "a@x"}
-    record = Record(
-        KEY, "student", 1, 1, False, (), 1, values, dict.fromkeys(values, origin), {"sis": "7"}, seen
-    )
-    event = Event("2", "sis", "student", Op.UPDATE, "7", {"name": "Eda", "email": "a@x"}, True, 2)
+    origins = dict.fromkeys(values, origin)
+    record = Record(KEY, "student", 1, 1, False, (), 1, values, origins, {"sis": "7"}, seen)
+    fields: dict[str, Value] = {"name": "Eda", "email": "a@x"}
+    return record, Event("2", "sis", "student", Op.UPDATE, "7", fields, True, 2), seen["sis"]
 
-    edits = news(seen["sis"], event, values)
-    after = usual_edit(record, seen["sis"], event, edits or {}, RULES, 2, NOTHING_TOLD)
+
+def test_an_edit_by_the_owner_takes_the_short_way_past_others_who_have_seen_the_record() -> None:
+    record, event, before = _owners_edit()
+
+    edits = news(before, event, record.values)
+    after = usual_edit(record, before, event, edits or {}, RULES, 2, NOTHING_TOLD)
 
     assert edits == {"name": "Eda"}
     assert after is not None and after.values["name"] == "Eda"
     assert after.seen["lms"].said == {"name": "Ada"}
+
+
+def test_a_field_that_waits_for_a_person_is_not_edited_the_short_way() -> None:
+    record, event, before = _owners_edit()
+    asked = record._replace(asked={"name": ("idp", "lms")})
+    edits = news(before, event, record.values) or {}
+
+    assert usual_edit(record, before, event, edits, RULES, 2, NOTHING_TOLD) is not None
+    assert usual_edit(asked, before, event, edits, RULES, 2, NOTHING_TOLD) is None
