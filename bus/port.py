@@ -52,6 +52,11 @@ class Consumer(Protocol):
         """This message and all before it are done."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived and are not given to the reader yet."""
+        ...
+
     async def pending(self) -> int:
         """How many messages the stream has for it that it did not acknowledge."""
         ...

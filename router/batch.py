@@ -1,6 +1,6 @@
 """What deciding a batch of events gathers, and the changes that were decided before a crash."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -84,6 +84,36 @@ class Batch:
         self.seen.pop(change.record.key, None)
         self.changes.append(change)
         self.messages.append(message)
+
+    @property
+    def is_plain(self) -> bool:
+        """Does it write nothing that another batch would look up in the index, but records and new links?"""
+        return not (
+            self.taken
+            or self.gone_links
+            or self.matches
+            or self.matched
+            or self.unmatched
+            or self.dismissed
+            or self.loose
+            or self.healed
+        )
+
+    def comes_after(self, saved: Mapping[str, tuple[Record, bytes]]) -> None:
+        """The batch before was on its way when this one was decided. `saved`: what it has changed, now with
+        sequences on CHANGES.
+        """
+        for key in saved.keys() & self.records.keys():
+            self.records[key] = self.records[key]._replace(seq=saved[key][0].seq)
+        for key in saved.keys() & self.seen.keys():
+            self.seen[key] = self.records[key]
+        if not self.changed.isdisjoint(saved):
+            self.messages = [
+                message._replace(expect_last=saved[change.record.key][0].seq)
+                if message.expect_last is not None and change.record.key in saved
+                else message
+                for change, message in zip(self.changes, self.messages, strict=True)
+            ]
 
     def saved(self, published: Sequence[int]) -> dict[str, tuple[Record, bytes]]:
         """The newest state of every record that changed, with its sequence on CHANGES and its body there.

@@ -4,14 +4,14 @@ Finds the record that each event is about, gathers what the merge needs to know 
 the terms on which owners depend), and collects all that follows: changes, audit, conflicts, corrections.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from bus import subjects
-from bus.codec import decode_event, encode_change
-from bus.errors import Garbage
+from bus.codec import encode_change
 from bus.messages import AuditRecord, Change, Event, Op, Outcome, Record, Step
 from bus.port import Message, Stored
 from router.batch import Batch, Put, ToTell, Unmatched, set_aside
@@ -19,27 +19,24 @@ from router.core.acts import decide_date, decide_pick
 from router.core.authority import NO_SPANS, Spans, next_instant
 from router.core.hearing import hear
 from router.core.held import NOTHING_GIVEN, Given, Told
-from router.core.identity import LinkName, named, references, resolve
+from router.core.identity import references, resolve
 from router.core.joining import JOINING, decide_joining
 from router.core.linking import LINKING, decide_link
 from router.core.merge import Decision
 from router.core.rules import District, EntityRule
 from router.core.values import in_order
 from router.finding import ANOTHER, Finding
+from router.gathering import Gathering, MayHave, Parsed
 from router.loose import Loose
-from router.records import Links, Records
+from router.records import Links, LinksNow, Records, RecordsNow
 from router.referring import Referring
 from router.restores import Restores, limits
 from router.spans import Spanning
 from router.store import Store
 
 STARTS_MAX: Final = 3
-OURSELVES: Final = "yellowbus"
-OPERATOR: Final = "operator"
-"""Systems that are none: what the hub says to itself, and what people decide."""
-MayHave = Callable[[Sequence[str]], dict[str, Given]]
-"""By key what a system was given of records and may not have taken up."""
-ACTS: Final = LINKING | JOINING | {Op.PICK}
+WITHOUT_A_BREAK_MAX: Final = 100
+"""Events after which others have their turn: the batch before is on its way to the disk meanwhile."""
 
 
 class Deciding:
@@ -57,13 +54,13 @@ class Deciding:
         now_ms: Callable[[], int],
         may_have: Mapping[str, MayHave],
     ) -> None:
-        self._may_have = may_have
         self._store = store
-        self._records = records
-        self._links = links
+        self._records = RecordsNow(records)
+        self._links = LinksNow(links)
         self._tokens = tokens
         self._epoch = epoch
         self._now_ms = now_ms
+        self._may_have = may_have
         self._restores = Restores()
         self.standing: dict[str, int] = {}
         """By key the event of a record's newest change on CHANGES, while the index catches up."""
@@ -85,82 +82,46 @@ class Deciding:
             name: tuple(field.name for field in rule.fields.values() if field.is_set)
             for name, rule in district.entities.items()
         }
-        self._finding = Finding(self._store, self._records, self._tokens, district.entities)
+        self._gathering = Gathering(self._records, self._links, district, self._may_have)
+        self._finding = Finding(self._store, self._records, self._links, self._tokens, district.entities)
         self._referring = Referring(self._store, self._records, self._tokens, district.entities)
         self._loose = Loose(self._store, self._records, self._tokens, district.entities)
         self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
-    async def decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
+    def parse(self, fresh: Sequence[Stored]) -> list[Parsed]:
+        """The events in these messages, to be decided."""
+        return self._gathering.parse(fresh)
+
+    def begin_anew(self) -> None:
+        """What was decided last may not have been written: only what the index has is so."""
+        self.build_on(None)
+        self.district = self._district
+
+    def build_on(self, batch: Batch | None) -> None:
+        """What is decided next builds on a batch that is not in the index yet; None: it is."""
+        self._records.beyond = batch.records if batch else {}
+        self._links.beyond = batch.links if batch else {}
+
+    async def decide(self, parsed: Sequence[Parsed], decided: Sequence[tuple[Change, bytes]]) -> Batch:
         """All that these events come to. `decided`: changes that an earlier run published."""
         now_ms = self._now_ms()
         taken = {change.record.event_seq: (change, body) for change, body in decided}
-        parsed = [(stored, self._parse(stored)) for stored in fresh]
-        batch = self._load([event for _, event in parsed if isinstance(event, Event)])
-        known = {stored.seq for stored in fresh}
+        batch = self._gathering.load(parsed)
+        known = {stored.seq for stored, _ in parsed}
         for seq, pair in taken.items():
             if seq not in known:  # the event is older than EVENTS keeps; the change says all
                 self._take(batch, *pair)
-        for stored, event in parsed:
+        for number, (stored, event) in enumerate(parsed, 1):
             if stored.seq in taken:
                 self._take(batch, *taken[stored.seq], event)
             elif isinstance(event, str):
                 set_aside(batch, stored, event, now_ms)
             else:
                 await self._decide_one(batch, stored, event, now_ms)
+            if number % WITHOUT_A_BREAK_MAX == 0:
+                await asyncio.sleep(0)
         self._loose.heal(batch)
         return batch
-
-    def _parse(self, stored: Stored) -> Event | str:
-        """The event in a message, or why it is none."""
-        try:
-            event = decode_event(stored.body, stored.traceparent)
-        except Garbage as error:
-            return error.message
-        if event.entity not in self._district.entities:
-            return "an entity that the configuration does not know"
-        if event.system not in self._district.systems and event.system not in (OURSELVES, OPERATOR):
-            return "a system that the configuration does not know"
-        if (event.op in ACTS or event.op is Op.DATE) != (event.system in (OURSELVES, OPERATOR)):
-            return "its operation is not for its system to say"
-        if subjects.event(event.system, event.entity, event.op) != stored.subject:
-            return "its subject names another system, entity or operation"
-        # A clock that runs ahead must not make everything after it look stale (design: clamped).
-        late = event.observed_at_ms > stored.at_ms
-        return event._replace(observed_at_ms=stored.at_ms) if late else event
-
-    def _load(self, events: Sequence[Event]) -> Batch:
-        wanted: dict[LinkName, None] = {}
-        maybe: dict[LinkName, None] = {}
-        for event in events:
-            wanted[event.system, event.entity, event.local_id] = None
-            names = named(event, self._references[event.entity])
-            if any(self._links.get(name) is None for name in names):
-                maybe.update(dict.fromkeys(names))
-            else:
-                wanted.update(dict.fromkeys(names))
-        links = self._links.many([*wanted, *maybe])
-        keys = {
-            links.get((event.system, event.entity, event.local_id)) or f"{event.entity}/{event.local_id}"
-            for event in events
-        }
-        keys.update(
-            str(event.act[name]) for event in events for name in ("key", "other") if name in event.act
-        )
-        batch = Batch(links, self._records.many(keys), keys)
-        self._load_given(batch, events)
-        return batch
-
-    def _load_given(self, batch: Batch, events: Sequence[Event]) -> None:
-        """What systems that are told too have been given of these records."""
-        by_system: dict[str, dict[str, None]] = {}
-        for event in events:
-            if event.system in self._district.entities[event.entity].two_way:
-                key = batch.links.get((event.system, event.entity, event.local_id))
-                if key is not None:
-                    by_system.setdefault(event.system, {})[key] = None
-        for system, keys in by_system.items():
-            found = self._may_have[system](list(keys))
-            batch.given.update({(system, key): given for key, given in found.items()})
 
     async def _decide_one(self, batch: Batch, stored: Stored, event: Event, now_ms: int) -> None:
         try:

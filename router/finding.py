@@ -16,7 +16,7 @@ from router.core.identity import LinkName, hub_text, is_another, key_for, match_
 from router.core.joining import HUB
 from router.core.rules import EntityRule
 from router.core.voices import names_of
-from router.records import Records
+from router.records import LinksNow, RecordsNow
 from router.store import Store
 
 ANOTHER: Final = "says another than"
@@ -27,10 +27,16 @@ class Finding:
     """Finds records, and keeps what they are found by: crosswalk and match index, in the batch at hand."""
 
     def __init__(
-        self, store: Store, records: Records, tokens: subjects.Tokens, entities: Mapping[str, EntityRule]
+        self,
+        store: Store,
+        records: RecordsNow,
+        links: LinksNow,
+        tokens: subjects.Tokens,
+        entities: Mapping[str, EntityRule],
     ) -> None:
         self._store = store
         self._records = records
+        self._links = links
         self._tokens = tokens
         self._entities = entities
         self._matched = {name: recognised_by(rule) for name, rule in entities.items()}
@@ -149,7 +155,7 @@ class Finding:
     def _unlink(self, batch: Batch, names: Iterable[LinkName], key: str) -> None:
         """Ids that are this record's no more, unless another one has taken them over."""
         gone = sorted(names)
-        there = {**self._store.links(gone), **{n: batch.links[n] for n in gone if n in batch.links}}
+        there = {**self._links.many(gone), **{n: batch.links[n] for n in gone if n in batch.links}}
         for name in gone:
             if there.get(name) == key:
                 batch.links.pop(name, None)

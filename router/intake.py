@@ -7,8 +7,14 @@
 5. acknowledge the events
 
 A change that stands on CHANGES but not in the index is taken as it was decided, never decided again.
+
+While a batch is in steps 2 and 3, which is mostly waiting for disks, the next one is decided already, on top
+of it. Nothing of that one is written before the first stands in the index; if the first does not get there,
+what was decided on top of it is dropped.
 """
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
@@ -16,12 +22,13 @@ from bus import subjects
 from bus.adapter import Sleep
 from bus.codec import decode_change
 from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, YellowbusError
-from bus.messages import Change
+from bus.messages import Change, Event, Record
 from bus.port import Bus, Consumer, Stored
-from router.batch import Ahead
+from router.batch import Ahead, Batch
 from router.core.rules import District
 from router.decided import batch_alerts, conflict_messages, index, unmatched_messages
-from router.deciding import Deciding, MayHave
+from router.deciding import Deciding
+from router.gathering import OPERATOR, OURSELVES, MayHave, Parsed
 from router.hourly import Hourly
 from router.outbox import Outbox, Then, audit_messages
 from router.records import Links, Records
@@ -32,6 +39,9 @@ BATCH: Final = 1_000
 OUTBOX_MAX: Final = 5_000
 OTHER_WRITER_MAX: Final = 3
 RETRY_S: Final = 1.0
+
+Saved = Mapping[str, tuple[Record, bytes]]
+"""By key the records that changed, with their bodies on CHANGES."""
 
 
 class Intake:
@@ -74,6 +84,9 @@ class Intake:
             now_ms=now_ms,
             may_have=may_have,
         )
+        self._writing: asyncio.Future[Saved] | None = None
+        self._builds_on: Batch | None = None
+        self._decided_seq = 0
         self._passed_over = 0
         self.events = 0
 
@@ -83,6 +96,7 @@ class Intake:
         while True:
             events = self.events
             try:
+                self._deciding.begin_anew()
                 await self.catch_up()
                 await self.follow()
             except WrongSequence as error:
@@ -128,31 +142,66 @@ class Intake:
         consumer = await self._bus.consume(subjects.EVENTS, subjects.INTAKE, batch=BATCH)
         try:
             while True:
+                if not consumer.waiting:
+                    await to_end(self._written())
                 batch = await consumer.next()
                 await to_end(self._take_batch(consumer, batch))
         finally:
+            with contextlib.suppress(YellowbusError):
+                await to_end(self._written())
             await consumer.close()
 
     async def _take_batch(self, consumer: Consumer, batch: Sequence[Stored]) -> None:
-        await self.settle(batch, then=lambda: consumer.ack(batch[-1]))
+        await self._begin(batch, then=lambda: consumer.ack(batch[-1]))
 
-    async def settle(
+    async def settle(self, events: Sequence[Stored], decided: Sequence[tuple[Change, bytes]] = ()) -> None:
+        """Bring a batch of events to the end of step 3.
+
+        `decided`: changes the index does not have yet. Events at or below the index's position are settled
+        already and passed over.
+        """
+        await self._begin(events, decided)
+        await self._written()
+
+    async def _begin(
         self,
         events: Sequence[Stored],
         decided: Sequence[tuple[Change, bytes]] = (),
         then: Then | None = None,
     ) -> None:
-        """Bring a batch of events to the end of step 3; steps 4 and 5 (`then`) follow beside the next batch.
-
-        `decided`: changes the index does not have yet. Events at or below the index's position are settled
-        already and passed over.
+        """Step 1 of a batch, and the beginning of step 2; `_written` waits for the end of step 3. Steps 4 and
+        5 (`then`) follow beside the next batch.
         """
-        fresh = [stored for stored in events if stored.seq > self._store.position("events")]
+        settled = max(self._store.position("events"), self._decided_seq)
+        fresh = [stored for stored in events if stored.seq > settled]
         if not fresh and not decided:
+            await self._written()
             if then is not None:
                 await then()
             return
-        batch = await self._deciding.decide(fresh, decided)
+        parsed = self._deciding.parse(fresh)
+        if self._builds_on and not (self._builds_on.is_plain and all(map(_is_plain, parsed))):
+            await self._written()
+        batch = await self._deciding.decide(parsed, decided)
+        batch.comes_after(await self._written())
+        self._builds_on = batch
+        self._decided_seq = fresh[-1].seq if fresh else settled
+        self._deciding.build_on(batch)
+        self._writing = asyncio.ensure_future(self._write(batch, fresh, then))
+
+    async def _written(self) -> Saved:
+        """The end of step 3 of the batch that is on its way, if one is. Raises what hindered it."""
+        if self._writing is None:
+            return {}
+        writing, self._writing, self._builds_on = self._writing, None, None
+        self._decided_seq = 0
+        try:
+            return await writing
+        finally:
+            self._deciding.build_on(None)
+
+    async def _write(self, batch: Batch, fresh: Sequence[Stored], then: Then | None) -> Saved:
+        """Steps 2 and 3; hands over to steps 4 and 5."""
         published = await self._bus.publish(subjects.CHANGES, batch.messages) if batch.messages else []
         now_ms = self._now_ms()
         alerts = batch_alerts(batch, Hourly(self._store, now_ms), now_ms)
@@ -182,3 +231,10 @@ class Intake:
         told = letters.send(then)
         if self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we say: decide nothing more
             await told
+        return saved
+
+
+def _is_plain(parsed: Parsed) -> bool:
+    """Does deciding it look up nothing in the index but records, and what it is linked to?"""
+    event = parsed[1]
+    return isinstance(event, Event) and event.system not in (OURSELVES, OPERATOR) and not event.act

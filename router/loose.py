@@ -14,7 +14,7 @@ from router.batch import Batch
 from router.core.identity import UNKNOWN, LinkName, references
 from router.core.joining import HEALS, HUB
 from router.core.rules import EntityRule
-from router.records import Records
+from router.records import RecordsNow
 from router.store import Store
 
 
@@ -22,7 +22,7 @@ class Loose:
     """Knows which references are loose, in the index and in the batch at hand."""
 
     def __init__(
-        self, store: Store, records: Records, tokens: subjects.Tokens, entities: Mapping[str, EntityRule]
+        self, store: Store, records: RecordsNow, tokens: subjects.Tokens, entities: Mapping[str, EntityRule]
     ) -> None:
         self._store = store
         self._records = records

@@ -4,7 +4,7 @@ Intake is the only writer and puts what it commits here, so the workers, who fol
 have to load and decode a record again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -60,8 +60,33 @@ class Recent(Generic[K, V]):
         return self._entries.get(key)
 
 
+class Newest(Generic[K, V]):
+    """Entries as they are decided. `beyond`: those that are not in the index yet, and so in no cache."""
+
+    def __init__(self, recent: Recent[K, V]) -> None:
+        self._recent = recent
+        self.beyond: Mapping[K, V] = {}
+
+    def many(self, keys: Iterable[K]) -> dict[K, V]:
+        """As `Recent.many`."""
+        beyond = self.beyond
+        if not beyond:
+            return self._recent.many(keys)
+        wanted = list(keys)
+        found = self._recent.many([key for key in wanted if key not in beyond])
+        found.update({key: beyond[key] for key in wanted if key in beyond})
+        return found
+
+    def get(self, key: K) -> V | None:
+        """As `Recent.get`."""
+        return self.beyond.get(key) or self._recent.get(key)
+
+
 Records = Recent[str, Record]
 """Records by key."""
 
 Links = Recent[tuple[str, str, str], str]
 """Keys by (system, entity, local_id)."""
+
+RecordsNow = Newest[str, Record]
+LinksNow = Newest[tuple[str, str, str], str]

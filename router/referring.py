@@ -11,7 +11,7 @@ from bus.port import Message
 from router.batch import Batch
 from router.core.joining import HUB, LEAVES, LETS_GO, REFERS, refers
 from router.core.rules import EntityRule
-from router.records import Records
+from router.records import RecordsNow
 from router.store import Store
 
 AT_ONCE: Final = 500
@@ -21,7 +21,7 @@ class Referring:
     """Finds what refers to a record: in the index, and in the batch at hand."""
 
     def __init__(
-        self, store: Store, records: Records, tokens: subjects.Tokens, entities: Mapping[str, EntityRule]
+        self, store: Store, records: RecordsNow, tokens: subjects.Tokens, entities: Mapping[str, EntityRule]
     ) -> None:
         self._store = store
         self._records = records

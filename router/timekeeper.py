@@ -14,7 +14,7 @@ from bus.errors import StreamFull, Unavailable
 from bus.messages import Event, Op
 from bus.port import Bus, Message
 from router.decided import entity_of
-from router.deciding import OURSELVES
+from router.gathering import OURSELVES
 from router.store import Store
 
 AT_ONCE: Final = 500

@@ -52,6 +52,7 @@ COVERED = {
     "router/core/shapes.py": "router/core/test_mapping.py",
     "router/core/rules.py": "router/config/test_compiled_rules.py",
     "router/commands/rebuild.py": "router/test_rebuild.py",
+    "router/gathering.py": "router/test_intake.py",
     "router/delivery/marker.py": "router/test_delivery.py",
     "router/delivery/planning.py": "router/test_delivery.py",
     "router/delivery/worker.py": "router/test_delivery.py",

@@ -11,7 +11,7 @@ from bus.messages import Event, Fields, Op, Record
 from bus.port import Message
 from router.core.joining import HUB
 from router.decided import entity_of
-from router.deciding import OPERATOR
+from router.gathering import OPERATOR
 from router.pipeline import Pipeline
 
 

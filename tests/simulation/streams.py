@@ -316,13 +316,7 @@ class Pull:
     """`bus.port.Consumer`: gives each message once, in order, from the acknowledged ones on."""
 
     def __init__(
-        self,
-        server: Server,
-        life: Life,
-        weather: Weather,
-        stream: str,
-        name: str,
-        batch: int,
+        self, server: Server, life: Life, weather: Weather, stream: str, name: str, batch: int
     ) -> None:
         self._server = server
         self._life = life
@@ -345,6 +339,10 @@ class Pull:
                 self._life.step(f"next {self._name}", _listed([stored.seq for stored in found]))
                 return found
             await self._server.news()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._beyond(self._given, 1))
 
     def _most(self) -> int:
         return self._weather.chance(f"batch {self._name}").randint(1, self._batch)
