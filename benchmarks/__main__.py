@@ -7,9 +7,15 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bus, intake, merge, whole
+from benchmarks import bus, intake, merge, peers, whole
 
-MEASURES = {"bus": bus.run, "merge": merge.run, "intake": intake.run, "whole": whole.run}
+MEASURES = {
+    "bus": bus.run,
+    "merge": merge.run,
+    "intake": intake.run,
+    "whole": whole.run,
+    "peers": peers.run,
+}
 
 
 def main() -> None:
