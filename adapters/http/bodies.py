@@ -19,9 +19,9 @@ def body_of(fields: Fields, also: Mapping[str, Any]) -> Json:
     >>> body_of({"user.name": "Ada", "user.tags": ("a", "b")}, {"user": {"kind": "x"}})
     {'user': {'kind': 'x', 'name': 'Ada', 'tags': ['a', 'b']}}
     """
-    body: Json = _copy(also)
+    body: Json = _copy(also) if also else {}
     for name, value in fields.items():
-        *levels, last = name.split(".")
+        *levels, last = name.split(".") if "." in name else (name,)
         holder = body
         for level in levels:
             holder = holder.setdefault(level, {})
@@ -38,6 +38,8 @@ def _copy(value: Any) -> Any:
 
 
 def _plain(name: str, value: Value) -> Any:
+    if value is None or (isinstance(value, str) and value.isascii()):
+        return value
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(text, str) and not text.isascii():
             try:

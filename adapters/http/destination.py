@@ -4,7 +4,6 @@ What only the system can know is asked of it again: a record that was not as it 
 write whose answer was lost.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple
@@ -67,7 +66,7 @@ class Destination:
             surroundings.concurrent,
             trust(settings.url, settings.verify, system),
         )
-        self._turns = asyncio.Semaphore(surroundings.concurrent)
+        self._at_once = surroundings.concurrent
         self._batches = Batches(self._wire, self._meaning, self._entry, _local_id_in)
 
     @staticmethod
@@ -96,7 +95,7 @@ class Destination:
         results: dict[str, Receipt | Unavailable] = {}
         parts = self._parts(batch)
         calls: list[Callable[[], Any]] = [call for _, call in parts]
-        for (part, _), result in zip(parts, await in_turns(self._turns, calls), strict=True):
+        for (part, _), result in zip(parts, await in_turns(self._at_once, calls), strict=True):
             found = [result] * len(part) if isinstance(result, Unavailable) else result
             results.update(zip((delivery.key for delivery in part), found, strict=True))
         await self._once_more(batch, results)

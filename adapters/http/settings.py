@@ -83,15 +83,18 @@ class Table(adapter.Settings):
         if "{local_id}" in template and not local_id:
             return None
         method, _, path = template.partition(" ")
-        names = {
-            "path": self.path or f"/{quote(delivery.table, safe='')}",
-            "id": _in_path(delivery.id),
-            "local_id": _in_path(local_id),
-        }
-        return Request(method, _PLACEHOLDER.sub(lambda found: names[found[1]], path))
+        if "{id}" in path:
+            path = path.replace("{id}", _in_path(delivery.id))
+        if "{local_id}" in path:
+            path = path.replace("{local_id}", _in_path(local_id))
+        if "{path}" in path:  # at last: what a person has written there stays as it is
+            path = path.replace("{path}", self.path or f"/{quote(delivery.table, safe='')}")
+        return Request(method, path)
 
 
 def _in_path(id_: str) -> str:
+    if id_.isascii() and id_.isalnum():
+        return id_
     if id_ in (".", ".."):
         raise Refused("an id of nothing but dots cannot stand in a path")
     return quote(id_, safe="")

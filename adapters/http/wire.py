@@ -13,6 +13,7 @@ from adapters.http.credentials import Credentials
 from adapters.http.settings import Request
 
 ANSWER_BYTES_MAX: Final = 16 << 20
+AT_ONCE_BYTES_MAX: Final = 1 << 19
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -62,7 +63,7 @@ class Wire:
         self, request: Request, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """One request, and once more with another token if there is one. Raises Lost or Unavailable."""
-        session = self._opened()
+        session = self._session or self._opened()
         known_by = await self._credentials.headers(session)
         answer = await self._asked(session, request, body, {**(headers or {}), **known_by})
         if answer.status == 401 and self._credentials.renew(known_by):
@@ -92,7 +93,7 @@ class Wire:
         sent = request.method not in _READS
         data = None
         if body is not None:
-            data = io.BytesIO(json.dumps(body, ensure_ascii=False).encode())
+            data = _payload(json.dumps(body, ensure_ascii=False).encode())
             headers = {"Content-Type": "application/json", **headers}
         url = URL(f"{self._url}{request.path}", encoded=True)
         try:
@@ -106,12 +107,21 @@ class Wire:
             raise Lost(type(error).__name__, sent=sent) from error
 
 
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """A large one in parts: in one piece it would hold up the loop."""
+    return body if len(body) <= AT_ONCE_BYTES_MAX else io.BytesIO(body)
+
+
 async def _read(answer: aiohttp.ClientResponse, sent: bool) -> Answer:
-    content = bytearray()
-    async for part in answer.content.iter_any():
-        content += part
-        if len(content) > ANSWER_BYTES_MAX:
-            raise Lost(f"an answer of more than {ANSWER_BYTES_MAX} bytes", sent=sent)
+    content: bytes | bytearray
+    if answer.content_length is not None and answer.content_length <= AT_ONCE_BYTES_MAX:
+        content = await answer.read()
+    else:
+        content = bytearray()
+        async for part in answer.content.iter_any():
+            content += part
+            if len(content) > ANSWER_BYTES_MAX:
+                raise Lost(f"an answer of more than {ANSWER_BYTES_MAX} bytes", sent=sent)
     text = content.decode("utf-8", "replace")
     try:
         says = json.loads(text)

@@ -5,7 +5,6 @@ what somebody else wrote since we looked. A record that is there is an account t
 the mapping has `active`, a delivery sets it, so that who comes back after a deactivation can sign in.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
@@ -52,7 +51,7 @@ class Destination:
         self._attributes = {shape.entity: mapped.places(shape) for shape in surroundings.entities}
         self._wire = wire_of(settings, self._system, surroundings.concurrent)
         self._meaning = Meaning(f"{self._system}: {settings.url}", surroundings.now_ms)
-        self._turns = asyncio.Semaphore(surroundings.concurrent)
+        self._at_once = surroundings.concurrent
         self._probed = False
 
     @staticmethod
@@ -108,7 +107,7 @@ class Destination:
 
     async def _all(self, batch: Sequence[Delivery]) -> list[Receipt | Unavailable]:
         """Each record's receipt, or why there is none."""
-        return await in_turns(self._turns, [partial(self._one, delivery) for delivery in batch])
+        return await in_turns(self._at_once, [partial(self._one, delivery) for delivery in batch])
 
     async def _one(self, delivery: Delivery) -> Receipt | Unavailable:
         try:

@@ -13,23 +13,26 @@ T = TypeVar("T")
 
 
 async def in_turns(
-    turns: asyncio.Semaphore, calls: Sequence[Callable[[], Awaitable[T | Unavailable]]]
+    at_once: int, calls: Sequence[Callable[[], Awaitable[T | Unavailable]]]
 ) -> list[T | Unavailable]:
     """What each call gives. Once one says that the service as a whole is down, no more are begun."""
     down: list[Unavailable] = []
+    results: dict[int, T | Unavailable] = {}
+    left = iter(enumerate(calls))
 
-    async def in_turn(call: Callable[[], Awaitable[T | Unavailable]]) -> T | Unavailable:
-        async with turns:
+    async def one_after_the_other() -> None:
+        for number, call in left:
             if down:
-                return down[0]
-            result = await call()
+                results[number] = down[0]
+                continue
+            results[number] = result = await call()
             if isinstance(result, Down):
                 down.append(result)
-            return result
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(in_turn(call)) for call in calls]
-    return [task.result() for task in tasks]
+        for _ in range(min(at_once, len(calls))):
+            group.create_task(one_after_the_other())
+    return [results[number] for number in range(len(calls))]
 
 
 def receipts(batch: Sequence[Delivery], results: Sequence[Receipt | Unavailable]) -> list[Receipt]:

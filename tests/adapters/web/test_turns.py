@@ -30,7 +30,7 @@ def giving(result: int | Unavailable, begun: list[int]) -> Callable[[], Awaitabl
 async def test_results_come_in_the_order_of_the_calls() -> None:
     begun: list[int] = []
 
-    assert await in_turns(asyncio.Semaphore(2), [giving(n, begun) for n in range(5)]) == [0, 1, 2, 3, 4]
+    assert await in_turns(2, [giving(n, begun) for n in range(5)]) == [0, 1, 2, 3, 4]
 
 
 async def test_no_more_are_begun_than_may_be_under_way() -> None:
@@ -44,7 +44,7 @@ async def test_no_more_are_begun_than_may_be_under_way() -> None:
         under_way -= 1
         return 0
 
-    await in_turns(asyncio.Semaphore(3), [call] * 10)
+    await in_turns(3, [call] * 10)
 
     assert most == 3
 
@@ -53,7 +53,7 @@ async def test_when_the_service_is_down_no_more_are_begun() -> None:
     begun: list[int] = []
     down = Down("lms: no answer")
 
-    results = await in_turns(asyncio.Semaphore(1), [giving(1, begun), giving(down, begun), giving(2, begun)])
+    results = await in_turns(1, [giving(1, begun), giving(down, begun), giving(2, begun)])
 
     assert (results, len(begun)) == ([1, down, down], 2)
 
@@ -62,7 +62,7 @@ async def test_one_record_that_cannot_be_done_now_stops_no_other() -> None:
     begun: list[int] = []
     busy = Unavailable("lms: 500")
 
-    assert await in_turns(asyncio.Semaphore(1), [giving(busy, begun), giving(2, begun)]) == [busy, 2]
+    assert await in_turns(1, [giving(busy, begun), giving(2, begun)]) == [busy, 2]
 
 
 def test_what_was_not_done_is_tried_again_and_uses_up_no_attempt() -> None:
