@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bus.messages import Conflict, Seen, Value
+from router.core.rules import NOTHING_NORMAL, Normal
 
 Unit = tuple[str, ...]
 """Fields that are decided together: one, or a group."""
@@ -18,14 +19,23 @@ class Accepted(NamedTuple):
     conflict: Conflict | None = None
 
 
-def after_change(theirs: Seen, each: Accepted, old: Mapping[str, Value]) -> Seen:
-    """What another system said, in terms of a record that now has other values. `old`: those of before."""
+def same(normal: Mapping[str, Normal], name: str, mine: Value, theirs: Value) -> bool:
+    """Are two values of a field one, as a system writes them?"""
+    return mine == theirs or (name in normal and normal[name](mine) == normal[name](theirs))
+
+
+def after_change(
+    theirs: Seen, each: Accepted, old: Mapping[str, Value], normal: Mapping[str, Normal] = NOTHING_NORMAL
+) -> Seen:
+    """What another system said, in terms of a record that now has other values. `old`: those of before;
+    `normal`: how that system writes its fields.
+    """
     said, claims = dict(theirs.said), dict(theirs.claims)
     for name, value in zip(each.unit, each.values, strict=True):
         if name not in theirs.names:
             continue
         says = said[name] if name in said else old.get(name)
-        if says == value:
+        if same(normal, name, says, value):
             said.pop(name, None)
         else:
             said[name] = says

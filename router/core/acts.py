@@ -29,7 +29,7 @@ def decide_date(
             unit = rule.group or (name,)
             values = tuple([seen.said.get(each, record.values.get(each)) for each in unit])
             origin = Origin(system_of(system), event_seq, at_ms, "owner", record.rev + 1)
-            after = _with(after, Accepted(unit, values, "owner"), origin)
+            after = _with(after, Accepted(unit, values, "owner"), origin, rules)
             changed += unit
     if not changed:
         return Decision(Outcome.UNCHANGED, record, False, Op.DATE)
@@ -61,18 +61,21 @@ def decide_pick(record: Record | None, event: Event, rules: EntityRule, event_se
     if not isinstance(looked_at, int) or newest > looked_at:
         return Decision(Outcome.REFUSED, record, False, Op.PICK, refused=tuple(fields), reason=LOOK_AGAIN)
     origin = Origin(event.system, event_seq, event.observed_at_ms, PICKED, record.rev + 1)
-    after = _with(record, Accepted(tuple(fields), tuple(fields.values()), PICKED), origin)
+    after = _with(record, Accepted(tuple(fields), tuple(fields.values()), PICKED), origin, rules)
     asked = {name: systems for name, systems in record.asked.items() if name not in fields}
     changed = [name for name, value in fields.items() if record.values.get(name) != value]
     return _decided(after._replace(asked=asked), record, changed, event_seq, Op.PICK)
 
 
-def _with(record: Record, accepted: Accepted, origin: Origin) -> Record:
+def _with(record: Record, accepted: Accepted, origin: Origin, rules: EntityRule) -> Record:
     values: dict[str, Value] = {**record.values, **dict(zip(accepted.unit, accepted.values, strict=True))}
     return record._replace(
         values=values,
         origins={**record.origins, **dict.fromkeys(accepted.unit, origin)},
-        seen={system: after_change(seen, accepted, record.values) for system, seen in record.seen.items()},
+        seen={
+            voice: after_change(seen, accepted, record.values, rules.normal_of(system_of(voice)))
+            for voice, seen in record.seen.items()
+        },
     )
 
 

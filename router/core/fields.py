@@ -8,13 +8,14 @@ group, in the normal form of the system that speaks.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
-from router.core.accepted import Accepted, Unit, after_change
+from router.core.accepted import Accepted, Unit, after_change, same
 from router.core.authority import owners_at, wins
 from router.core.held import Told, in_hand, together
-from router.core.rules import EntityRule, FieldRule, Normal
+from router.core.rules import EntityRule, FieldRule
 from router.core.saying import Saying
 from router.core.voices import system_of
 
@@ -56,7 +57,7 @@ class Draft:
         self._system = event.system
         self._at_ms = event.observed_at_ms
         self._saying = Saying(record, event, rules, event_seq)
-        self._normal: Mapping[str, Normal] = rules.normal.get(event.system, {})
+        self._normal = rules.normal_of(event.system)
         self._skew_ms = rules.skews_ms.get(event.system, 0)
         self._accepted: list[Accepted] = []
         self._conflicts: list[Conflict] = []
@@ -140,12 +141,7 @@ class Draft:
         """Equal in the normal form of the system that says `mine`."""
         if mine == theirs:
             return True
-        if not self._normal:
-            return False
-        return all(
-            a == b or (b is not None and name in self._normal and self._normal[name](b) == a)
-            for name, a, b in zip(unit, mine, theirs, strict=True)
-        )
+        return bool(self._normal) and all(map(partial(same, self._normal), unit, mine, theirs))
 
     def _handed(self, unit: Unit, said: tuple[Value, ...]) -> list[tuple[int, tuple[Value, ...]]]:
         """What it was given of the unit and may not have taken up yet, oldest first."""
@@ -339,11 +335,12 @@ class Draft:
         for system, theirs in seen.items():
             if system == self._system or not any(name in theirs.names for name in each.unit):
                 continue
-            claims = [theirs.claims[name] for name in each.unit if name in theirs.claims]
             other = system_of(system)
+            claims = [theirs.claims[name] for name in each.unit if name in theirs.claims]
             if other != self._system and (claim := next((claim for claim in claims if claim.is_open), None)):
                 claimed = tuple([theirs.said.get(n, self._record.values.get(n)) for n in each.unit])
-                if claimed != each.values:
+                normal = self._rules.normal_of(other)
+                if not all(map(partial(same, normal), each.unit, claimed, each.values)):
                     met = True
                     self._conflicts.append(
                         self._as_conflict(
@@ -355,7 +352,7 @@ class Draft:
                             self._system,
                         )
                     )
-            seen[system] = after_change(theirs, each, self._record.values)
+            seen[system] = after_change(theirs, each, self._record.values, self._rules.normal_of(other))
         return met
 
     def _bounces(self, each: Accepted) -> bool:

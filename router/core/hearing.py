@@ -9,7 +9,7 @@ from router.core.authority import owners_at
 from router.core.held import NOTHING_TOLD, Told
 from router.core.merge import Decision, merge
 from router.core.rules import EntityRule
-from router.core.voices import SILENT, led_by, speaking, voice_of
+from router.core.voices import SILENT, led_by, speaking, system_of, voice_of
 
 
 def hear(
@@ -105,7 +105,10 @@ def _passed_on(
         after = after._replace(
             values={**after.values, **dict(zip(unit, values, strict=True))},
             origins={**after.origins, **dict.fromkeys(unit, origin)},
-            seen={voice: after_change(seen, accepted, after.values) for voice, seen in after.seen.items()},
+            seen={
+                voice: after_change(seen, accepted, after.values, rules.normal_of(system_of(voice)))
+                for voice, seen in after.seen.items()
+            },
         )
         changed += [each for each in unit if record.values.get(each) != after.values.get(each)]
     after = after._replace(rev=record.rev + 1, changed=tuple(changed), event_seq=event_seq)

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from bus.messages import Value
 
@@ -27,6 +27,7 @@ class Type(StrEnum):
 
 Normal = Callable[[Value], Value]
 """From a value to how a system writes it."""
+NOTHING_NORMAL: Final[Mapping[str, Normal]] = {}
 
 
 class Program(Protocol):
@@ -112,6 +113,10 @@ class EntityRule:
     leaves: frozenset[str] = frozenset()
     hub_ids: frozenset[str] = frozenset()
     ends: tuple[str, ...] = ()
+
+    def normal_of(self, system: str) -> Mapping[str, Normal]:
+        """How a system writes its fields."""
+        return self.normal.get(system, NOTHING_NORMAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

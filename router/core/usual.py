@@ -9,6 +9,7 @@ from router.core.accepted import Accepted, after_change
 from router.core.authority import owners_at
 from router.core.held import Told
 from router.core.rules import EntityRule
+from router.core.voices import system_of
 
 
 def news(before: Seen, event: Event, values: Mapping[str, Value]) -> Fields | None:
@@ -43,10 +44,13 @@ def usual_edit(
     seen = dict(record.seen)
     if len(seen) > 1:
         change = Accepted(tuple(edits), tuple(edits.values()), "owner")
-        heard = {other: each for other, each in seen.items() if not edits.keys().isdisjoint(each.names)}
+        heard = {voice: each for voice, each in seen.items() if not edits.keys().isdisjoint(each.names)}
         if any(each.claims for each in heard.values()):  # one may have been refused, and be right now
             return None
-        seen |= {other: after_change(each, change, record.values) for other, each in heard.items()}
+        seen |= {
+            voice: after_change(each, change, record.values, rules.normal_of(system_of(voice)))
+            for voice, each in heard.items()
+        }
     since = {**before.since, **dict.fromkeys(edits, at_ms)} if system in rules.two_way else before.since
     seen[system] = Seen(at_ms, before.names, before.said, before.times, since, before.claims, before.took)
     origin = Origin(system, event_seq, at_ms, "owner", record.rev + 1)

@@ -1,6 +1,7 @@
 """Of many alerts of one cause a person sees the first at once, and how many followed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from simulation.by_hand import say
@@ -9,6 +10,10 @@ from two_ids import identity_town, student
 
 from bus.codec import decode_alert
 from bus.messages import Event
+from router.alerts import HOUR_MS
+from router.database import Sqlite
+from router.hourly import Hourly
+from router.store import QUERIES, Store
 
 
 @pytest.fixture
@@ -61,6 +66,19 @@ def test_what_comes_before_the_count_was_said_says_it(town: Town) -> None:
     first, *others = texts(town)
     assert len(others) == 2
     assert any("2 more" in text for text in others) and any(text.startswith(first) for text in others)
+
+
+async def test_the_next_one_after_the_hour_says_how_many_were_not_told(tmp_path: Path) -> None:
+    async with Sqlite.open(tmp_path / "index.sqlite", QUERIES["schema"]) as database:
+        store = Store(database)
+        for now_ms, count in ((0, 3), (HOUR_MS, 1)):
+            hourly = Hourly(store, now_ms)
+            for number in range(count):
+                hourly.tell("conflict", "sis", "student.email", f"{now_ms}.{number}", "Two have changed it.")
+            await store.commit(hourly.writes)
+
+    (last,) = hourly.messages
+    assert decode_alert(last.body).text == "Two have changed it. 2 more since the last alert of it."
 
 
 @pytest.mark.parametrize("step", ["commit index hourly", "committed index hourly", "publish ALERTS"])

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from bus.messages import EXISTENCE, Event, Op, Outcome, Record, Value
-from router.core.fields import TURNS_MAX
+from router.core.fields import TURNS_MAX, TURNS_WITHIN_MS
 from router.core.held import Given, Told
 from router.core.merge import Decision, merge
 from router.core.rules import EntityRule, FieldRule, Invariant, Normal, Period, Type
@@ -266,6 +266,30 @@ def test_a_field_that_goes_to_and_fro_between_two_is_stopped() -> None:
     assert story.record.asked == {"nick": ("idp", "sis")}
 
 
+def test_a_field_that_goes_to_and_fro_over_hours_is_let_be() -> None:
+    story = Story(rules(field("nick", "idp", "sis")), nick="0")
+    for turn in range(3 * TURNS_MAX):
+        at_ms = turn * TURNS_WITHIN_MS // 2
+        given = {"nick": ((at_ms - 5, story.value("nick")),)}
+        story.says(("idp", "sis")[turn % 2], at_ms, given=given, name="Ada", nick=f"{turn + 1}")
+
+    assert (story.value("nick"), story.conflicts) == (f"{3 * TURNS_MAX}", [])
+
+
+def test_a_field_that_was_stopped_stays_a_persons_to_decide() -> None:
+    story = Story(rules(field("nick", "lms", "idp", "sis")), nick="0")
+    for turn in range(TURNS_MAX + 1):
+        given = {"nick": ((turn * 10, story.value("nick")),)}
+        story.says(("idp", "sis")[turn % 2], turn * 10 + 5, given=given, name="Ada", nick=f"{turn + 1}")
+    stopped, stands = len(story.conflicts), story.value("nick")
+
+    for system in ("sis", "idp", "lms"):
+        story.says(system, 1_000, name="Ada", nick=f"{system}'s")
+
+    assert story.value("nick") == stands
+    assert {each[3] for each in story.conflicts[stopped - 1 :]} == {""}
+
+
 # -- groups, invariants, forms
 
 
@@ -314,6 +338,20 @@ def test_what_a_system_writes_in_its_own_form_is_the_same() -> None:
 
     assert story.says("lms", 5, name="Ada", email="a@x").outcome is Outcome.UNCHANGED
     assert story.says("lms", 6, name="Ada", email="b@x").outcome is Outcome.REFUSED
+
+
+def test_a_refused_claim_that_means_what_the_owner_says_later_is_no_conflict() -> None:
+    def lower(value: Value) -> Value:
+        return str(value).lower()
+
+    normal: dict[str, dict[str, Normal]] = {"sis": {"email": lower}}
+    story = Story(rules(field("email", "idp"), normal=normal), email="a@x")
+    story.says("sis", 5, name="Ada", email="b@x")
+    story.says("idp", 6, name="Ada", email="B@x")
+
+    assert (story.value("email"), story.conflicts) == ("B@x", [])
+    assert story.record is not None
+    assert story.record.seen["sis"].said == {}
 
 
 # -- existence
