@@ -26,8 +26,9 @@ def index(
     now_ms: int,
 ) -> list[Write]:
     """The one commit of a batch, without the outbox. `saved`: the records that changed, with their bodies."""
-    taken = [change.record.seq for change, _ in batch.taken]
-    newest = max([record.seq for record, _ in saved.values()] + taken, default=0)
+    changed = {change.record.seq: change.record.key for change, _ in batch.taken}
+    changed |= {record.seq: key for key, (record, _) in saved.items()}
+    newest = max(changed, default=0)
     unmatched, matched = batch.unmatched.values(), list(batch.matched)
     forgotten = [*matched, *batch.unmatched]
     waiting = [(token, *each.name) for each in unmatched for token in each.tokens]
@@ -41,6 +42,7 @@ def index(
             "save_records",
             [(key, record.entity, record.rev, record.seq, body) for key, (record, body) in saved.items()],
         ),
+        store.write("save_changed", [*changed.items()]),
         store.write("save_seen", [(key, encode_seen(record.seen)) for key, record in batch.seen.items()]),
         store.write("save_links", [(*name, key) for name, key in batch.new_links.items()]),
         store.write("forget_links", list(batch.gone_links)),

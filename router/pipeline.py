@@ -36,6 +36,8 @@ from router.intake import Intake
 from router.outbox import Outbox
 from router.privacy import FOLDER
 from router.records import Links, Records
+from router.replay.jobs import Jobs
+from router.replay.kept import Kept
 from router.retiming import Retiming
 from router.sources.concluding import Concluding
 from router.sources.dependencies import Dependencies
@@ -96,6 +98,7 @@ class Pipeline:
     watch: Watch
     markers: Mapping[str, Marker]
     workers: Mapping[str, Worker]
+    jobs: Jobs
     sources: Mapping[str, SourceRunner | ListenerRunner]
 
     async def run(self) -> None:
@@ -107,6 +110,7 @@ class Pipeline:
                     working.create_task(self.intake.run())
                     working.create_task(self.timekeeper.run())
                     working.create_task(self.watch.run())
+                    working.create_task(self.jobs.run())
                     for marker in self.markers.values():
                         working.create_task(marker.run())
                     for worker in self.workers.values():
@@ -181,6 +185,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
                 if each.destination
             },
             workers=workers,
+            jobs=Jobs(store=store, outbox=outbox, lines=workers, tokens=shared.tokens, world=world),
             sources={each.name: await _source(shared, each, each.source) for each in systems if each.source},
         )
 
@@ -213,7 +218,8 @@ def _watch(shared: _Shared) -> Watch:
     takeup = Takeup(store, outbox, shared.district.entities, world.now_ms)
     ends = HourlyEnds(store, outbox, world.now_ms)
     retiming = Retiming(store, shared.district, world.now_ms)
-    return Watch((retiming.look, ends.look, takeup.look), world.sleep, world.trouble)
+    kept = Kept(world.bus, store, world.now_ms)
+    return Watch((retiming.look, ends.look, takeup.look, kept.look), world.sleep, world.trouble)
 
 
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:

@@ -13,7 +13,6 @@ with what it said.
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -32,8 +31,12 @@ from router.database import Database, Write
 from router.decided import ASKED, entity_of
 from router.delivery.failures import unmended
 from router.delivery.marker import position_of
+from router.gaps import Gaps
 from router.loose import loose_in
 from router.modes import position_of as live_position
+from router.replay.jobs import jobs_on_state
+from router.replay.kept import POSITION as KEPT_FROM
+from router.replay.kept import kept_from_ms
 from router.spans import Spanning
 from router.store import SCHEMA, Store, named_queries
 
@@ -56,33 +59,6 @@ class Rebuilt(NamedTuple):
     foreign: int
 
 
-@dataclass(slots=True)
-class Gaps:
-    """Which sequences have been seen: all up to `high`, but for the gaps.
-
-    >>> gaps = Gaps(0)
-    >>> for seq in (1, 4, 5, 3): gaps.saw(seq)
-    >>> gaps.high, gaps.left
-    (5, [(2, 2)])
-    """
-
-    high: int
-    left: list[tuple[int, int]] = field(default_factory=list)
-
-    def saw(self, seq: int) -> None:
-        """This one is there. In nearly every case it is the next one."""
-        if seq > self.high:
-            if seq > self.high + 1:
-                self.left.append((self.high + 1, seq - 1))
-            self.high = seq
-            return
-        for index, (first, last) in enumerate(self.left):
-            if first <= seq <= last:
-                parts = [(first, seq - 1), (seq + 1, last)]
-                self.left[index : index + 1] = [part for part in parts if part[0] <= part[1]]
-                return
-
-
 class Rebuild:
     """Fills an empty index. Made new for each."""
 
@@ -93,6 +69,8 @@ class Rebuild:
         self._district = district
         self._epoch = epoch
         self._now_ms = now_ms
+        self._kept_ms = kept_from_ms(now_ms)
+        self._is_older = False
         self._references = {name: references(rule) for name, rule in district.entities.items()}
         self._tokens = subjects.Tokens(district.key)
         self._foreign = 0
@@ -112,9 +90,12 @@ class Rebuild:
         await self._found_by()
         await self._conflicts()
         await self._unmatched(events)
+        async for jobs in jobs_on_state(self._bus):
+            await self._store.commit([self._store.write("save_job", jobs)])
         await self._mark(live)
         positions = [("events", events), ("changes", changes), ("epoch", self._epoch), ("schema", SCHEMA)]
         positions += [(live_position(system), at_ms) for system, (at_ms, _) in live.items()]
+        positions += [(KEPT_FROM, self._kept_ms)] if self._is_older else []
         positions += [(position_of(system), changes) for system in self._destinations() if changes]
         await self._store.commit([self._store.write("save_positions", positions)])
         records, seen, links, ledger, work = self._database.read(QUERIES["counts"])[0]
@@ -164,7 +145,14 @@ class Rebuild:
             if held and held[5] == each.hash:
                 since_ms = held[7]
             rows[name] = (*name, each.rev, epoch, seq, each.hash, each.local_id, since_ms)
-        await self._store.commit([Write(QUERIES["save_settled"], list(rows.values()))])
+        ended = [
+            (each.destination, each.key, each.at_ms, each.outcome is Outcome.DELIVERED)
+            for each in records
+            if each.at_ms >= self._kept_ms
+        ]
+        await self._store.commit(
+            [Write(QUERIES["save_settled"], list(rows.values())), Write(QUERIES["ended_again"], ended)]
+        )
 
     def _held(self, name: tuple[str, str]) -> LedgerRow | None:
         found = self._database.read(QUERIES["held"], name)
@@ -180,16 +168,21 @@ class Rebuild:
         newest = 0
         async for page in self._bus.read(subjects.CHANGES):
             rows: dict[str, tuple[str, str, int, int, bytes]] = {}
+            changed: list[tuple[int, str]] = []
             for stored in page:
                 record = self._record(stored)
                 if record is None:
                     continue
                 if record.event_seq > events:
-                    await self._save(rows)
+                    await self._save(rows, changed)
                     return newest
                 newest = record.seq
                 rows[record.key] = (record.key, record.entity, record.rev, record.seq, stored.body)
-            await self._save(rows)
+                if stored.at_ms >= self._kept_ms:
+                    changed.append((record.seq, record.key))
+                else:
+                    self._is_older = True
+            await self._save(rows, changed)
         return newest
 
     def _record(self, stored: Stored) -> Record | None:
@@ -199,8 +192,11 @@ class Rebuild:
             self._foreign += 1
             return None
 
-    async def _save(self, rows: dict[str, tuple[str, str, int, int, bytes]]) -> None:
-        await self._store.commit([self._store.write("save_records", list(rows.values()))])
+    async def _save(
+        self, rows: dict[str, tuple[str, str, int, int, bytes]], changed: list[tuple[int, str]]
+    ) -> None:
+        write = self._store.write
+        await self._store.commit([write("save_records", list(rows.values())), write("save_changed", changed)])
 
     async def _crosswalk(self) -> None:
         """The ids that records have now. An id may have gone from one record to another, and come back."""

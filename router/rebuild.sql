@@ -15,6 +15,13 @@ INSERT INTO failure (destination, record, rev, at_ms, attempts, reason)
 SELECT f.destination, r.id, f.rev, f.at_ms, f.attempts, f.reason FROM failed f JOIN record r ON r.key = f.key
 WHERE true ON CONFLICT DO NOTHING;
 
+-- ended_again: deliveries that ended, from the audit stream
+WITH said (destination, key, at_ms, told) AS (VALUES {rows})
+INSERT INTO ended (destination, entity, at_ms, told, others)
+SELECT s.destination, r.entity, s.at_ms, json_group_array(r.id) FILTER (WHERE s.told),
+       json_group_array(r.id) FILTER (WHERE NOT s.told)
+FROM said s JOIN record r ON r.key = s.key GROUP BY s.destination, r.entity, s.at_ms;
+
 -- held: the ledger entry of one record
 SELECT l.rev, l.epoch, l.seq, l.hash, l.local_id, l.since_ms FROM record r JOIN ledger l ON l.record = r.id
 WHERE l.destination = ? AND r.key = ?;

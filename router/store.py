@@ -15,7 +15,7 @@ from bus.port import Message
 from router.core.held import Given
 from router.database import Database, Write, keyed_reads
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 
 
 def named_queries(path: Path) -> dict[str, str]:

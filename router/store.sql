@@ -39,10 +39,43 @@ CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, firs
     not_before_ms INTEGER NOT NULL DEFAULT 0,
     reason TEXT NOT NULL DEFAULT '',
     put TEXT NOT NULL DEFAULT '',           -- why it is there without a change: an id, as in restore.117
+    force INTEGER NOT NULL DEFAULT 0,       -- 1: sent though the ledger says that it is there
     PRIMARY KEY (destination, turn),
     UNIQUE (destination, record)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS work_later ON work (destination, not_before_ms) WHERE not_before_ms > 0;
+CREATE INDEX IF NOT EXISTS work_put ON work (put) WHERE put <> '';
+CREATE TABLE IF NOT EXISTS changed (        -- every change, by its sequence: what a window of time holds
+    seq INTEGER PRIMARY KEY,
+    entity TEXT NOT NULL,
+    record INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ended (          -- deliveries that ended: a row for all of a commit
+    id INTEGER PRIMARY KEY,
+    destination TEXT NOT NULL,
+    entity TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    told TEXT NOT NULL,                     -- JSON: the records that it took
+    others TEXT NOT NULL                    -- JSON: those that it did not need, want, or take
+);
+CREATE INDEX IF NOT EXISTS ended_by_time ON ended (destination, at_ms);
+CREATE TABLE IF NOT EXISTS job (            -- replays and their like, and how far each is
+    id TEXT PRIMARY KEY,                    -- as in replay.12: what its puts are called
+    number INTEGER NOT NULL,
+    destination TEXT NOT NULL,
+    body TEXT NOT NULL,                     -- JSON: what was asked, by whom, why; STATE has it too
+    state TEXT NOT NULL,
+    after INTEGER NOT NULL,                 -- a record.id: those up to it are put
+    put INTEGER NOT NULL,                   -- how many
+    total INTEGER NOT NULL,                 -- of how many; -1: not counted yet
+    changed_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS job_outcome (    -- how its puts ended
+    job TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    PRIMARY KEY (job, outcome)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (         -- decided and committed, not yet known to be on the bus
     id INTEGER PRIMARY KEY,
     subject TEXT NOT NULL,
@@ -144,6 +177,17 @@ CREATE TABLE IF NOT EXISTS hourly (         -- causes of which an alert was told
 INSERT INTO record (key, entity, rev, seq, body) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET rev = excluded.rev, seq = excluded.seq, body = excluded.body, seen = NULL
 WHERE excluded.seq > seq;
+
+-- save_changed
+WITH said (seq, key) AS (VALUES {rows})
+INSERT INTO changed (seq, entity, record) SELECT s.seq, r.entity, r.id FROM said s JOIN record r ON r.key = s.key
+WHERE true ON CONFLICT DO NOTHING;
+
+-- changed_before: is there one?
+SELECT 1 FROM changed WHERE seq < ? LIMIT 1;
+
+-- forget_changed: the oldest, some at a time
+DELETE FROM changed WHERE seq IN (SELECT seq FROM changed WHERE seq < ? ORDER BY seq LIMIT ?);
 
 -- save_seen: what systems said of a record, where it made no change
 WITH said (key, seen) AS (VALUES {rows})
@@ -347,6 +391,15 @@ INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id, since_
 ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excluded.epoch, seq = excluded.seq,
     hash = excluded.hash, local_id = excluded.local_id, since_ms = iif(hash = excluded.hash, since_ms, excluded.since_ms);
 
+-- save_ended
+INSERT INTO ended (destination, entity, at_ms, told, others) VALUES {rows};
+
+-- ended_before: is there one?
+SELECT 1 FROM ended WHERE id = (SELECT min(id) FROM ended) AND at_ms < ?;
+
+-- forget_ended: the oldest, some at a time
+DELETE FROM ended WHERE id IN (SELECT id FROM ended ORDER BY id LIMIT ?2) AND at_ms < ?1;
+
 -- save_failures
 INSERT INTO failure (destination, record, rev, at_ms, attempts, reason) VALUES {rows}
 ON CONFLICT DO UPDATE SET rev = excluded.rev, at_ms = excluded.at_ms, attempts = excluded.attempts,
@@ -365,11 +418,14 @@ SELECT count(*) FROM failure WHERE destination = ?;
 SELECT f.rev, f.at_ms, f.attempts, f.reason FROM record r JOIN failure f ON f.record = r.id
 WHERE f.destination = ? AND r.key = ?;
 
--- settle_work: take records off the list, unless they were marked again with a newer rev meanwhile
-WITH done (destination, turn, rev) AS (VALUES {rows})
+-- settle_work: take records off the list, unless they were marked again with a newer rev meanwhile, or put there
+WITH done (destination, turn, rev, put) AS (VALUES {rows})
 DELETE FROM work WHERE (destination, turn) IN (
     SELECT w.destination, w.turn FROM done d
-    JOIN work w ON w.destination = d.destination AND w.turn = d.turn WHERE w.rev <= d.rev);
+    JOIN work w ON w.destination = d.destination AND w.turn = d.turn WHERE w.rev <= d.rev AND w.put = d.put);
+
+-- settle_puts: what a put was for is done; its record stays on the list, if it was marked again with a newer rev
+UPDATE work SET put = '', force = 0 WHERE (destination, turn, put) IN (VALUES {rows});
 
 -- postpone_work
 WITH later (destination, turn, attempt, not_before_ms, reason) AS (VALUES {rows})
@@ -398,8 +454,8 @@ JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.lo
 -- claim_work: what a worker may take now. One JSON value: fetched row by row, each row would let go of the
 -- interpreter and wait to get it back.
 SELECT json_group_array(
-    json_array(turn, record, key, rev, attempt, since_ms, put, held_rev, epoch, seq, hash, local_id))
-FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put,
+    json_array(turn, record, key, rev, attempt, since_ms, put, force, held_rev, epoch, seq, hash, local_id))
+FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put, w.force,
              l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
       FROM work w JOIN record r ON r.id = w.record
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
@@ -442,3 +498,81 @@ SELECT starts FROM setback WHERE stream = ? AND seq = ?;
 
 -- any_own_id
 SELECT 1 FROM ledger WHERE destination = ? AND local_id <> '' LIMIT 1;
+
+-- last_record
+SELECT max(id) FROM record;
+
+-- record_of
+SELECT id FROM record WHERE key = ?;
+
+-- changed: records of some entities (JSON) of which a change is in a part of CHANGES
+SELECT DISTINCT record FROM changed WHERE seq BETWEEN ?1 AND ?2 AND entity IN (SELECT value FROM json_each(?3));
+
+-- ended: which deliveries of some entities (JSON) ended in a window, some commits at a time
+SELECT id, told, others FROM ended WHERE destination = ?1 AND at_ms >= ?2 AND at_ms < ?3 AND id > ?4
+  AND entity IN (SELECT value FROM json_each(?5)) ORDER BY id LIMIT ?6;
+
+-- standing: of these records (JSON) how many a destination has as they are now, how many it has not and is not to
+-- have, and how many are to be brought: so far as the ledger knows
+SELECT ifnull(sum(NOT due AND hash <> ''), 0), ifnull(sum(NOT due AND hash = ''), 0), ifnull(sum(due), 0)
+FROM (SELECT l.hash, l.hash IS NULL OR l.hash = '?' OR EXISTS (
+                 SELECT 1 FROM work w WHERE w.destination = ?1 AND w.record = j.value)
+               OR EXISTS (SELECT 1 FROM failure f WHERE f.destination = ?1 AND f.record = j.value) AS due
+      FROM json_each(?2) j LEFT JOIN ledger l ON l.destination = ?1 AND l.record = j.value);
+
+-- paces: when a destination took how many records lately, the newest first
+SELECT at_ms, sum(json_array_length(told)) FROM (SELECT at_ms, told FROM ended WHERE destination = ?1
+ORDER BY at_ms DESC LIMIT ?2) GROUP BY at_ms ORDER BY at_ms DESC;
+
+-- save_job
+INSERT INTO job (id, number, destination, body, state, after, put, total, changed_ms) VALUES {rows};
+
+-- next_job
+SELECT ifnull(max(number), 0) + 1 FROM job;
+
+-- jobs: the newest first
+SELECT body, after, put, total, changed_ms FROM job ORDER BY number DESC LIMIT ?;
+
+-- running_jobs
+SELECT body, after, put, total, changed_ms FROM job WHERE state = 'running' ORDER BY number;
+
+-- job
+SELECT body, after, put, total, changed_ms FROM job WHERE id = ?;
+
+-- job_at_work: of a destination
+SELECT body, after, put, total, changed_ms FROM job WHERE destination = ? AND state IN ('running', 'paused');
+
+-- job_outcomes
+SELECT outcome, records FROM job_outcome WHERE job = ? ORDER BY records DESC;
+
+-- count_outcomes: of puts; those of jobs are counted
+WITH said (job, outcome, records) AS (VALUES {rows})
+INSERT INTO job_outcome (job, outcome, records)
+SELECT s.job, s.outcome, s.records FROM said s JOIN job j ON j.id = s.job WHERE true
+ON CONFLICT DO UPDATE SET records = records + excluded.records;
+
+-- puts: how many records are on a work list for one reason
+SELECT count(*) FROM work WHERE put = ? AND put <> '';
+
+-- turn_job
+WITH said (id, body, state, changed_ms) AS (VALUES {rows})
+UPDATE job SET body = said.body, state = said.state, changed_ms = said.changed_ms FROM said WHERE job.id = said.id;
+
+-- move_job
+UPDATE job SET after = ?1, put = ?2, total = ?3, changed_ms = ?4 WHERE id = ?5;
+
+-- put_records: on a work list without a change of them. What the ledger says is there goes again if it is forced;
+-- what it says is not there, only if the destination had it in the window: what was never ours is not touched.
+WITH wanted (destination, record, put, force, told, since_ms) AS (VALUES {rows})
+INSERT INTO work (destination, turn, record, rev, since_ms, put, force)
+SELECT w.destination, r.seq, r.id, r.rev, w.since_ms, w.put, w.force AND (w.told OR ifnull(l.hash, '') <> '')
+FROM wanted w JOIN record r ON r.id = w.record
+LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record WHERE true
+ON CONFLICT DO UPDATE SET put = excluded.put, force = max(force, excluded.force), attempt = 0, not_before_ms = 0;
+
+-- drop_puts: off the list what is there for that reason only
+DELETE FROM work WHERE put = ?1 AND put <> '' AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.destination = work.destination AND l.record = work.record AND l.rev >= work.rev);
+
+-- unmark_puts: what has changed meanwhile goes as any other
+UPDATE work SET put = '', force = 0 WHERE put = ?1 AND put <> '';

@@ -55,10 +55,12 @@ class Planning:
             claim = self._both_ways.linked(claim, record)
             base = self._both_ways.base(record, given)
             record, has_it = self._both_ways.told(record, given)
-        held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt else claim.held
+        held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt or claim.force else claim.held
         found = plan(record, version, held, route, self._key, reference, has_it)
         if base and found.delivery and not held.is_new:
             found = found._replace(delivery=found.delivery._replace(base=base))
+        if claim.force and found.delivery:  # an adapter's own memory of it does not count either
+            found = found._replace(delivery=found.delivery._replace(again=True))
         if (mode := self._mode()) != LIVE:
             found = allowed(found, held, mode)
         if found.delivery and held.is_new and self._both_ways.may_be_there(record):

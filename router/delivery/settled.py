@@ -1,9 +1,11 @@
 """How deliveries ended, and what is told of them: ledger rows, audit records, dead letters, links.
 
-Pure: a worker gathers these values and commits them at once.
+A worker gathers these values and commits them at once.
 """
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from bus import subjects
@@ -11,6 +13,8 @@ from bus.codec import encode_state
 from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
 from bus.port import Message
 from router.core.delivery import NOTHING_HELD, Held
+from router.database import Write
+from router.store import Store
 
 OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
 """Outcomes of a delivery that is not at its end: it stays on the work list."""
@@ -18,7 +22,8 @@ OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
 
 class Claim(NamedTuple):
     """One record of the work list that a worker has taken up, with what the ledger says of it. `turn`
-    and `record` are names in the index. `put`: why it is there without a change ('' : there is one).
+    and `record` are names in the index. `put`: why it is there without a change ('' : there is one). `force`:
+    what the ledger says may not be so: the system was restored from a backup, say.
     """
 
     turn: int
@@ -29,6 +34,7 @@ class Claim(NamedTuple):
     since_ms: int
     held: Held
     put: str = ""
+    force: bool = False
 
 
 def claims_in(found: str) -> list[Claim]:
@@ -43,10 +49,23 @@ def claims_in(found: str) -> list[Claim]:
             since_ms,
             NOTHING_HELD if held is None else Held(held, Version(epoch, seq), hash_, own_id),
             put,
+            bool(force),
         )
-        for turn, record, key, rev, attempt, since_ms, put, held, epoch, seq, hash_, own_id in json.loads(
-            found
-        )
+        for (
+            turn,
+            record,
+            key,
+            rev,
+            attempt,
+            since_ms,
+            put,
+            force,
+            held,
+            epoch,
+            seq,
+            hash_,
+            own_id,
+        ) in json.loads(found)
     ]
 
 
@@ -86,6 +105,29 @@ class Settled(NamedTuple):
     def is_news(self) -> bool:
         """There may be more to tell than its audit record."""
         return bool(self.local_id) or self.outcome is Outcome.FAILED
+
+
+def settling(store: Store, system: str, done: Sequence[Settled], now_ms: int) -> list[Write]:
+    """Off the work list with these; and what a replay of this time has to look at."""
+    ended: dict[str, tuple[list[int], list[int]]] = {}
+    for each in done:
+        told, others = ended.setdefault(each.record.entity, ([], []))
+        (told if each.outcome is Outcome.DELIVERED else others).append(each.claim.record)
+    rows = [(system, each.claim.turn, each.record.rev, each.claim.put) for each in done]
+    puts = [(system, each.claim.turn, each.claim.put) for each in done if each.claim.put]
+    outcomes = Counter((each.claim.put, each.outcome) for each in done if each.claim.put)
+    return [
+        store.write("settle_work", rows),
+        store.write("settle_puts", puts),
+        store.write("count_outcomes", [(*each, count) for each, count in outcomes.items()]),
+        store.write(
+            "save_ended",
+            [
+                (system, entity, now_ms, json.dumps(told), json.dumps(others))
+                for entity, (told, others) in ended.items()
+            ],
+        ),
+    ]
 
 
 class Telling(NamedTuple):

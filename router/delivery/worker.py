@@ -23,7 +23,7 @@ from router.delivery.both_ways import BothWays
 from router.delivery.failures import Failures
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
-from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in
+from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in, settling
 from router.modes import mode_now
 from router.outbox import Outbox, audit_messages
 from router.records import Records
@@ -114,6 +114,11 @@ class Worker:
         """What may be done now: its file says it, or a person has approved more."""
         return mode_now(self._store, self.system, self._rule_mode)
 
+    @property
+    def claims_max(self) -> int:
+        """How many records it takes up at once, if there are so many."""
+        return min(self._adapter.batch_records_max, CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX)
+
     def wake(self) -> None:
         """There may be work."""
         self._news.set()
@@ -145,11 +150,7 @@ class Worker:
     def _take_max(self) -> int:
         if self._alone_next:
             return 1
-        most = min(
-            self._adapter.batch_records_max,
-            CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX,
-            self._in_time_max,
-        )
+        most = min(self.claims_max, self._in_time_max)
         return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
 
     def _claims(self, most: int) -> list[Claim]:
@@ -220,7 +221,7 @@ class Worker:
 
     def _in_doubt(self, claim: Claim) -> bool:
         """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""
-        return claim.key in self._unanswered or claim.since_ms <= self._started_ms
+        return claim.force or claim.key in self._unanswered or claim.since_ms <= self._started_ms
 
     async def _apply(self, deliveries: Sequence[Delivery]) -> dict[str, Receipt]:
         """Call the adapter. Raises Unavailable, also for a call that hangs and for an adapter's bug."""
@@ -280,9 +281,7 @@ class Worker:
         await self._store.commit(
             [
                 self._store.write("save_ledger", [telling.ledger_row(each, now_ms) for each in done]),
-                self._store.write(
-                    "settle_work", [(self.system, each.claim.turn, each.record.rev) for each in done]
-                ),
+                *settling(self._store, self.system, done, now_ms),
                 *self.both_ways.writes(done, given, now_ms),
                 self._postponed(later, now_ms),
                 *self._failures_known.writes(done, now_ms),

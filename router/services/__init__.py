@@ -7,9 +7,21 @@ from collections.abc import Callable
 
 from bus.services import Command
 from router.pipeline import Pipeline
-from router.services import adopt, audit, conflicts, explain, holds, plan, records, shares, status, unmatched
+from router.services import (
+    adopt,
+    audit,
+    conflicts,
+    explain,
+    holds,
+    plan,
+    records,
+    replay,
+    shares,
+    status,
+    unmatched,
+)
 
-NOUNS = (status, audit, conflicts, unmatched, records, explain, holds, plan, adopt, shares)
+NOUNS = (status, audit, conflicts, unmatched, records, explain, holds, plan, adopt, shares, replay)
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:

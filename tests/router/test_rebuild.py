@@ -33,7 +33,8 @@ from console.cli import main
 from console.client import client
 from router.config import load
 from router.database import Sqlite
-from router.rebuild import Gaps, Rebuild
+from router.gaps import Gaps
+from router.rebuild import Rebuild
 from router.store import QUERIES, SCHEMA, Store
 
 KEY = "(SELECT key FROM record r WHERE r.id = {}.record)"
@@ -43,6 +44,7 @@ TABLES = {
     "link": "system, entity, local_id, key",
     "ledger": f"destination, {KEY.format('ledger')}, rev, epoch, seq, hash, local_id",
     "work": f"destination, {KEY.format('work')}, rev",
+    "changed": f"seq, entity, {KEY.format('changed')}",
     "failure": f"destination, {KEY.format('failure')}, rev, at_ms, attempts, reason",
     "outbox": "id",
     "matching": "token, key",
@@ -363,3 +365,30 @@ def test_gaps_close_from_both_ends_and_in_the_middle() -> None:
         gaps.saw(seq)
 
     assert (gaps.high, gaps.left) == (9, [(3, 3), (6, 6), (8, 8)])
+
+
+def test_windows_of_time_and_jobs_are_there_again(tmp_path: Path) -> None:
+    place, package = lay_out(tmp_path), sampled(tmp_path, students=20)
+    index = place.state / "index.sqlite"
+    request = {"system": "warehouse", "since": "1h", "why": "x"}
+
+    async def first_life() -> Any:
+        async with router_here(place), client(place.where) as bus:
+            await through(place, package)
+            await bus.ask("replay.start", request | {"rate_per_s": 1, "force": True})
+            return await bus.ask("replay.preview", request), await bus.ask("replay.pause", says)
+
+    async def next_life() -> Any:
+        async with router_here(place), client(place.where) as bus:
+            preview = await bus.ask("replay.preview", request)
+            return preview, await bus.ask("replay.resume", says), await bus.ask("replay.show", says)
+
+    says = {"id": "replay.1", "why": "x"}
+    before, paused = asyncio.run(first_life())
+    index.unlink()
+    rebuilt(place)
+    after, resumed, _ = asyncio.run(next_life())
+
+    assert after["counts"]["records"] == before["counts"]["records"] > 100
+    assert after["counts"]["send"] == 0
+    assert resumed["job"] == {**paused["job"], "state": "running"}

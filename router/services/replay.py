@@ -1,0 +1,172 @@
+"""`replay`: a window of time once more to one destination; see it before, start it, watch it, stop it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from bus.errors import BusError
+from bus.services import Command
+from router.core.jobs import OPEN, Job, Kind
+from router.modes import LIVE
+from router.pipeline import Pipeline
+from router.replay.finding import counted, members_of, pace_of
+from router.replay.jobs import LISTED_MAX, Standing
+from router.replay.kept import KEPT_DAYS, POSITION, first_seq_at
+from router.replay.window import window
+from router.services.acts import known_entity, record_of, why_of
+from router.services.asking import asked, reply
+
+LOOKED_MAX: Final = 2
+"""Previews at the same time: each takes the time of others."""
+
+
+def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
+    """What answers `replay.preview`, `.start`, `.list`, `.show`, `.pause`, `.resume` and `.cancel`."""
+    looking = asyncio.Semaphore(LOOKED_MAX)
+    jobs = pipeline.jobs
+
+    async def previewed(operator: str, request: bytes) -> bytes:
+        says = asked(request)
+        job = await _wanted(pipeline, says, operator, now_ms())
+        async with looking:
+            counts = await counted(pipeline.store, job, await members_of(pipeline.store, job))
+        rule = pipeline.district.systems[job.system].destination
+        pace = pace_of(pipeline.store, job.system, (job.rate_per_s, rule.rate_per_s if rule else 0.0))
+        at_work = jobs.at_work(job.system)
+        return _answer(
+            pipeline,
+            job=job.entries(),
+            counts=counts._asdict(),
+            pace_per_s=pace,
+            at_work=at_work.job.id if at_work else "",
+        )
+
+    async def started(operator: str, request: bytes) -> bytes:
+        says = asked(request)
+        why = why_of(says)
+        job = (await _wanted(pipeline, says, operator, now_ms()))._replace(why=why)
+        job = await jobs.start(job)
+        return _answer(pipeline, **_entry(pipeline, jobs.found(job.id)))
+
+    async def listed(operator: str, request: bytes) -> bytes:
+        says = asked(request)
+        system, most = str(says.get("system", "")), min(int(says.get("most", 20)), LISTED_MAX)
+        found = [each for each in jobs.listed() if system in ("", each.job.system)]
+        return _answer(pipeline, jobs=[_entry(pipeline, each) for each in found[:most]])
+
+    async def shown(operator: str, request: bytes) -> bytes:
+        return _answer(pipeline, **_entry(pipeline, jobs.found(_id(asked(request)))))
+
+    async def paused(operator: str, request: bytes) -> bytes:
+        says = asked(request)
+        job = await jobs.pause(_id(says), operator, why_of(says))
+        return _answer(pipeline, **_entry(pipeline, jobs.found(job.id)))
+
+    async def resumed(operator: str, request: bytes) -> bytes:
+        says = asked(request)
+        job = await jobs.resume(_id(says), operator, why_of(says))
+        return _answer(pipeline, **_entry(pipeline, jobs.found(job.id)))
+
+    async def cancelled(operator: str, request: bytes) -> bytes:
+        says = asked(request)
+        job = await jobs.cancel(_id(says), operator, why_of(says))
+        return _answer(pipeline, **_entry(pipeline, jobs.found(job.id)))
+
+    return [
+        Command(what="replay.preview", answer=previewed, description="What a replay would send, counted"),
+        Command(what="replay.start", answer=started, description="A window once more, with who and why"),
+        Command(what="replay.list", answer=listed, description="Jobs, the newest first, how far each is"),
+        Command(what="replay.show", answer=shown, description="One job: what was asked, how far it is"),
+        Command(what="replay.pause", answer=paused, description="Put no more records of it, with why"),
+        Command(what="replay.resume", answer=resumed, description="Let it go on where it stopped, with why"),
+        Command(what="replay.cancel", answer=cancelled, description="End it before its end, with why"),
+    ]
+
+
+def _answer(pipeline: Pipeline, **entries: Any) -> bytes:
+    return reply({"timezone": pipeline.district.timezone, **entries})
+
+
+def _id(says: Mapping[str, Any]) -> str:
+    return str(says.get("id", ""))
+
+
+def _entry(pipeline: Pipeline, found: Standing) -> dict[str, Any]:
+    """A job, and how far it is."""
+    open_, id_ = found.job.state in OPEN, found.job.id
+    worker = pipeline.workers.get(found.job.system)
+    return {
+        "job": found.job.entries(),
+        "put": found.put,
+        "records": found.total,
+        "waiting": pipeline.jobs.waiting(id_) if open_ else 0,
+        "outcomes": pipeline.jobs.outcomes(id_),
+        "changed_ms": found.changed_ms,
+        "hindered": (worker.unreachable if worker else "its destination is not configured") if open_ else "",
+    }
+
+
+async def _wanted(pipeline: Pipeline, says: Mapping[str, Any], who: str, at_ms: int) -> Job:
+    """The job that a request asks for, bounded now. Raises BusError."""
+    system = str(says.get("system", ""))
+    if system not in pipeline.workers:
+        known = ", ".join(pipeline.workers) or "none"
+        raise BusError(f"replay: {system!r} is no destination here (expected one of: {known})")
+    worker, force = pipeline.workers[system], bool(says.get("force"))
+    if force and worker.mode != LIVE:
+        raise BusError(
+            f"{system}: its mode is {worker.mode}: --force would send nothing. See: yellowbus adopt"
+        )
+    from_ms, until_ms = _bounds(pipeline, says, at_ms)
+    rate = says.get("rate_per_s", 0)
+    if not isinstance(rate, int | float) or rate < 0:
+        raise BusError("rate: expected a number, as in 5/s")
+    record = str(says.get("record", ""))
+    if record:
+        known_entity(pipeline, record)
+        record = record_of(pipeline, record).key
+    return Job(
+        "",
+        Kind.REPLAY,
+        system,
+        from_ms,
+        until_ms,
+        await first_seq_at(pipeline.bus, from_ms),
+        await first_seq_at(pipeline.bus, until_ms) - 1,
+        _entities(list(worker.routes), says, system),
+        record,
+        force,
+        float(rate),
+        who,
+        str(says.get("why", "")),
+        at_ms,
+    )
+
+
+def _bounds(pipeline: Pipeline, says: Mapping[str, Any], at_ms: int) -> tuple[int, int]:
+    """As a person has written them, or in milliseconds as a preview has said them."""
+    if "from_ms" in says:
+        from_ms, until_ms = int(says["from_ms"]), min(int(says.get("until_ms", at_ms)), at_ms)
+    else:
+        from_ms, until_ms = window(says, ZoneInfo(pipeline.district.timezone), at_ms)
+    if from_ms < (kept_ms := pipeline.store.position(POSITION)):
+        raise BusError(
+            f"replay: what happened longer ago is not kept ({KEPT_DAYS} days). It can serve from"
+            f" {_kept_text(kept_ms, pipeline.district.timezone)} on"
+        )
+    return from_ms, until_ms
+
+
+def _kept_text(at_ms: int, timezone: str) -> str:
+    """The next full minute, as one may write it after --from."""
+    at = datetime.fromtimestamp(at_ms / 1000, UTC) + timedelta(seconds=59)
+    return at.astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
+
+
+def _entities(there: list[str], says: Mapping[str, Any], system: str) -> tuple[str, ...]:
+    wanted = [str(each) for each in says.get("entities") or there]
+    if wrong := [each for each in wanted if each not in there]:
+        raise BusError(f"{system}: it is not told of {wrong[0]} (expected some of: {', '.join(there)})")
+    return tuple(sorted(wanted))
