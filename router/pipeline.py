@@ -30,6 +30,7 @@ from router.core.shapes import destination_shape, source_shape
 from router.database import Database
 from router.delivery.both_ways import BothWays
 from router.delivery.marker import Marker
+from router.delivery.order import Awaited, Order
 from router.delivery.worker import Worker
 from router.hourly import HourlyEnds
 from router.intake import Intake
@@ -136,6 +137,7 @@ class _Shared:
     store: Store
     outbox: Outbox
     records: Records
+    awaited: Awaited
     stack: AsyncExitStack
 
 
@@ -158,10 +160,13 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
             store=store,
             outbox=outbox,
             records=Records(store.records, RECORDS_AT_HAND),
+            awaited=Awaited(store),
             stack=stack,
         )
+        await shared.awaited.release()
         systems = district.systems.values()
         workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
+        shared.awaited.wakers = [worker.wake for worker in workers.values()]
         yield Pipeline(
             district=district,
             world=world,
@@ -240,6 +245,7 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
+        order=Order(system.name, rule.entities, shared.store, shared.awaited),
         key=shared.district.key,
         epoch=shared.epoch,
         tokens=shared.tokens,

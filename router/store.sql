@@ -40,10 +40,15 @@ CREATE TABLE IF NOT EXISTS work (           -- records to bring up to date, firs
     reason TEXT NOT NULL DEFAULT '',
     put TEXT NOT NULL DEFAULT '',           -- why it is there without a change: an id, as in restore.117
     force INTEGER NOT NULL DEFAULT 0,       -- 1: sent though the ledger says that it is there
+    awaits TEXT NOT NULL DEFAULT '',        -- it waits until this destination
+    awaited INTEGER NOT NULL DEFAULT 0,     -- has settled this record
+    waits_ms INTEGER NOT NULL DEFAULT 0,    -- since when it waits
     PRIMARY KEY (destination, turn),
     UNIQUE (destination, record)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS work_later ON work (destination, not_before_ms) WHERE not_before_ms > 0;
+CREATE INDEX IF NOT EXISTS work_awaits ON work (awaits, awaited) WHERE awaits <> '';
+CREATE INDEX IF NOT EXISTS work_waits ON work (destination, awaits, waits_ms) WHERE awaits <> '';
 CREATE INDEX IF NOT EXISTS work_put ON work (put) WHERE put <> '';
 CREATE TABLE IF NOT EXISTS changed (        -- every change, by its sequence: what a window of time holds
     seq INTEGER PRIMARY KEY,
@@ -360,7 +365,7 @@ DELETE FROM hourly WHERE (cause, more) IN (VALUES {rows});
 WITH wanted (destination, key, put, since_ms) AS (VALUES {rows})
 INSERT INTO work (destination, turn, record, rev, since_ms, put)
 SELECT w.destination, r.seq, r.id, r.rev, w.since_ms, w.put FROM wanted w JOIN record r ON r.key = w.key WHERE true
-ON CONFLICT DO UPDATE SET put = excluded.put, attempt = 0, not_before_ms = 0;
+ON CONFLICT DO UPDATE SET put = excluded.put, attempt = 0, not_before_ms = 0, awaits = '';
 
 -- given: what a destination was given of records and may not have taken up
 WITH wanted (key) AS (VALUES {rows})
@@ -384,7 +389,7 @@ LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE r.seq BETWEEN ?3 AND ?4 AND r.entity IN (SELECT value FROM json_each(?5))
   AND (l.rev IS NULL OR l.rev < r.rev)
 ORDER BY r.seq
-ON CONFLICT DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0;
+ON CONFLICT DO UPDATE SET rev = max(rev, excluded.rev), attempt = 0, not_before_ms = 0, awaits = '';
 
 -- save_ledger
 INSERT INTO ledger (destination, record, rev, epoch, seq, hash, local_id, since_ms) VALUES {rows}
@@ -432,6 +437,36 @@ WITH later (destination, turn, attempt, not_before_ms, reason) AS (VALUES {rows}
 UPDATE work SET attempt = later.attempt, not_before_ms = later.not_before_ms, reason = later.reason
 FROM later WHERE work.destination = later.destination AND work.turn = later.turn;
 
+-- there: what destinations have of records
+WITH wanted (destination, record) AS (VALUES {rows})
+SELECT w.destination, w.record, ifnull(l.rev, 0), ifnull(l.hash, ''),
+       EXISTS (SELECT 1 FROM work k WHERE k.destination = w.destination AND k.record = w.record),
+       ifnull((SELECT f.reason FROM failure f WHERE f.destination = w.destination AND f.record = w.record), '')
+FROM wanted w LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record;
+
+-- wait_work: unless it was marked anew, or what it waits for was settled, since that was looked at
+WITH said (destination, turn, rev, put, awaits, awaited, waits_ms, reason, there_rev, there_hash, listed) AS (VALUES {rows})
+UPDATE work SET awaits = said.awaits, awaited = said.awaited, reason = said.reason, not_before_ms = 0,
+    waits_ms = iif(work.waits_ms > 0, work.waits_ms, said.waits_ms)
+FROM said LEFT JOIN ledger l ON l.destination = said.awaits AND l.record = said.awaited
+WHERE work.destination = said.destination AND work.turn = said.turn AND work.rev = said.rev AND work.put = said.put
+  AND ifnull(l.rev, 0) = said.there_rev AND ifnull(l.hash, '') = said.there_hash AND said.listed = EXISTS (
+      SELECT 1 FROM work k WHERE k.destination = said.awaits AND k.record = said.awaited);
+
+-- wake_work: what waits for these is looked at again
+WITH done (awaits, awaited) AS (VALUES {rows})
+UPDATE work SET awaits = '', reason = '' FROM done
+WHERE work.awaits = done.awaits AND work.awaited = done.awaited AND work.awaits <> '';
+
+-- release_work: nothing waits
+UPDATE work SET awaits = '', reason = '' WHERE awaits <> '';
+
+-- any_wait
+SELECT 1 FROM work WHERE awaits <> '' LIMIT 1;
+
+-- waits: for what records of a work list wait, how many, since when the first
+SELECT awaits, count(*), min(waits_ms) FROM work WHERE destination = ? AND awaits <> '' GROUP BY awaits;
+
 -- save_outbox
 INSERT INTO outbox (id, subject, msg_id, body, traceparent) VALUES {rows};
 
@@ -459,7 +494,7 @@ FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put, w.for
              l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
       FROM work w JOIN record r ON r.id = w.record
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
-      WHERE w.destination = ? AND w.not_before_ms <= ? ORDER BY w.turn LIMIT ?);
+      WHERE w.destination = ? AND w.not_before_ms <= ? AND w.awaits = '' ORDER BY w.turn LIMIT ?);
 
 -- next_due: when the first postponed record of a work list is due; it may have come due a moment ago
 SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > 0;
@@ -474,7 +509,7 @@ SELECT l.rev, l.hash, l.local_id, l.since_ms FROM record r JOIN ledger l ON l.re
 WHERE l.destination = ? AND r.key = ?;
 
 -- work_of: what a destination waits with of one record
-SELECT w.since_ms, w.attempt, w.not_before_ms, w.reason FROM record r JOIN work w ON w.record = r.id
+SELECT w.since_ms, w.attempt, w.not_before_ms, w.reason, w.awaits, w.waits_ms FROM record r JOIN work w ON w.record = r.id
 WHERE w.destination = ? AND r.key = ?;
 
 -- work_count: all of a destination, of these postponed, since when the one first marked
@@ -491,7 +526,7 @@ WHERE r.id > ?2 AND r.entity IN (SELECT value FROM json_each(?3)) ORDER BY r.id 
 INSERT INTO work (destination, turn, record, rev, since_ms, put)
 SELECT ?1, r.seq, r.id, r.rev, ?2, ?3 FROM record r
 WHERE r.entity IN (SELECT value FROM json_each(?4))
-ON CONFLICT DO UPDATE SET put = excluded.put, attempt = 0, not_before_ms = 0;
+ON CONFLICT DO UPDATE SET put = excluded.put, attempt = 0, not_before_ms = 0, awaits = '';
 
 -- setbacks: starts in which handling this message raised
 SELECT starts FROM setback WHERE stream = ? AND seq = ?;
@@ -568,7 +603,7 @@ INSERT INTO work (destination, turn, record, rev, since_ms, put, force)
 SELECT w.destination, r.seq, r.id, r.rev, w.since_ms, w.put, w.force AND (w.told OR ifnull(l.hash, '') <> '')
 FROM wanted w JOIN record r ON r.id = w.record
 LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record WHERE true
-ON CONFLICT DO UPDATE SET put = excluded.put, force = max(force, excluded.force), attempt = 0, not_before_ms = 0;
+ON CONFLICT DO UPDATE SET put = excluded.put, force = max(force, excluded.force), attempt = 0, not_before_ms = 0, awaits = '';
 
 -- drop_puts: off the list what is there for that reason only
 DELETE FROM work WHERE put = ?1 AND put <> '' AND EXISTS (

@@ -100,6 +100,12 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         grade, state = Grade.FAILS, f"{counted(failed, 'record')} in the dead letters: nats stream view DEAD"
     elif retrying:
         grade, state = Grade.WAITS, f"{retrying:,} of {waiting:,} tried again{since}"
+    elif behind := said.get("waits_for"):
+        told = [
+            f"{each['records']:,} for {system}, since {time(each['since_ms'])}"
+            for system, each in behind.items()
+        ]
+        grade, state = Grade.WAITS, f"wait until it is there: {'; '.join(told)}"
     elif waiting:
         grade, state = Grade.WAITS, f"delivering{since}"
     else:

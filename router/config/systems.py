@@ -60,7 +60,7 @@ def compile_systems(
         compiled = _System(one.document, one.says, entities, entity_names, names, whole)
         rules[name] = compiled.rule()
         problems.extend(compiled.problems)
-    problems.extend(_after_in_a_circle(folder))
+    problems.extend(_wrong_after(folder))
     return rules, problems
 
 
@@ -301,10 +301,6 @@ class _System:
             self._wrong(
                 (*at, "schedule"), '"schedule" does nothing in this version yet. Take it out', key=True
             )
-        for name, entry in part.entities.items():
-            if entry.after:
-                text = '"after" does nothing in this version yet. Take it out'
-                self._wrong((*at, "entities", name, "after"), text, key=True)
 
     def _systems(self, path: Path, names: tuple[str, ...]) -> None:
         for n, name in enumerate(names):
@@ -331,6 +327,7 @@ class _System:
             when=self.terms.program((*path, "when"), entry.when, names) if entry.when else None,
             when_text=entry.when or "",
             sources=entry.from_,
+            after=entry.after,
             on_delete=entry.on_delete,
         )
 
@@ -343,16 +340,31 @@ class _System:
                 self._wrong(path, f'"{name}" is sensitive. destination: needs {absent}')
 
 
-def _after_in_a_circle(folder: Folder) -> Iterator[Problem]:
-    """A record that waits for another system, which waits for this one."""
+def _wrong_after(folder: Folder) -> Iterator[Problem]:
+    """A record that waits for a system that is not told of it, or for one that waits for this one."""
     waits: dict[str, dict[str, list[str]]] = {}
     for one in folder.systems:
         if one.says and one.says.destination:
             for entity, entry in one.says.destination.entities.items():
                 waits.setdefault(entity, {})[one.says.system] = list(entry.after)
+    whole = {one.says.system for one in folder.systems if one.says}
     for one in folder.systems:
         if one.says:
             yield from _circles_of(one, one.says.system, waits)
+            yield from _not_told(one, one.says.system, waits, whole)
+
+
+def _not_told(
+    one: Written[SystemFile],
+    system: str,
+    waits: Mapping[str, Mapping[str, list[str]]],
+    whole: Collection[str],
+) -> Iterator[Problem]:
+    for entity, told in waits.items():
+        for n, name in enumerate(told.get(system, ())):
+            if name in whole and name not in told:
+                text = f'"{name}" is not told of {entity}, so there is nothing to wait for'
+                yield one.document.problem(("destination", "entities", entity, "after", n), text)
 
 
 def _circles_of(

@@ -155,8 +155,8 @@ class SourceEntity:
 class DestinationEntity:
     """How records of an entity become what a system is told.
 
-    `sources`: only changes of records whose existence came from these ('' : all). `on_delete`: delete,
-    deactivate or ignore.
+    `sources`: only changes of records whose existence came from these ('' : all). `after`: the systems that
+    have a record first. `on_delete`: delete, deactivate or ignore.
     """
 
     entity: str
@@ -166,6 +166,7 @@ class DestinationEntity:
     when: Program | None = None
     when_text: str = ""
     sources: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     on_delete: str = "delete"
 
 

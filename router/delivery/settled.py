@@ -16,7 +16,7 @@ from router.core.delivery import NOTHING_HELD, Held
 from router.database import Write
 from router.store import Store
 
-OPEN = frozenset({Outcome.RETRYING, Outcome.HELD})
+OPEN = frozenset({Outcome.RETRYING, Outcome.HELD, Outcome.WAITING})
 """Outcomes of a delivery that is not at its end: it stays on the work list."""
 
 

@@ -21,6 +21,7 @@ from router.core.rules import DestinationRule
 from router.database import Write
 from router.delivery.both_ways import BothWays
 from router.delivery.failures import Failures
+from router.delivery.order import Order, without
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
 from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in, settling
@@ -62,6 +63,7 @@ class Worker:
         store: Store,
         records: Records,
         outbox: Outbox,
+        order: Order,
         key: bytes,
         epoch: int,
         tokens: subjects.Tokens,
@@ -105,6 +107,7 @@ class Worker:
         self._unanswered: set[str] = set()
         self.held_work: dict[str, HeldWork] = {}
         self._failures_known = Failures(system, store)
+        self._order = order
         self._seldom = Seldom()
         self._outage_told = False
         self._in_time_max = CLAIM_GATHERED_MAX
@@ -194,11 +197,12 @@ class Worker:
             )
             for claim in claims
         ]
-        held = self._over_quota(planned)
+        held = self._order.hold(planned)
+        held |= self._over_quota(without(held, planned))
         deliveries = [
             found.delivery for claim, _, found in planned if found.delivery and claim.key not in held
         ]
-        self.both_ways.sending(planned, given)
+        self.both_ways.sending(without(held, planned), given)
         try:
             receipts = {**held, **await self._apply(deliveries)} if deliveries else held
         except Unavailable as error:
@@ -278,12 +282,15 @@ class Worker:
         messages += [message for each in done if each.is_news for message in telling.told(each, now_ms)]
         messages += self._alerts(settled, now_ms)
         letters = self._outbox.put(messages)
+        waking = self._order.waking(done)
         await self._store.commit(
             [
                 self._store.write("save_ledger", [telling.ledger_row(each, now_ms) for each in done]),
                 *settling(self._store, self.system, done, now_ms),
                 *self.both_ways.writes(done, given, now_ms),
                 self._postponed(later, now_ms),
+                *self._order.writes(later, now_ms),
+                *waking,
                 *self._failures_known.writes(done, now_ms),
                 *letters.writes,
             ]
@@ -294,6 +301,8 @@ class Worker:
         self._planning.own_ids = self._planning.own_ids or any([each.local_id for each in done])
         if done:
             self.last_delivery_ms = now_ms
+        if waking:
+            self._order.woken()
         letters.send()
 
     def _owner(self, record: Record) -> str:
@@ -331,6 +340,8 @@ class Worker:
     def _postponed(self, later: Sequence[Settled], now_ms: int) -> Write:
         rows = []
         for each in later:
+            if each.outcome is Outcome.WAITING:
+                continue
             held = each.outcome is Outcome.HELD  # a person's turn: no attempt of the record's is used up
             attempt = each.claim.attempt + (each.tried and not held)
             wait_s = HELD_S if held else self._backoff_s(attempt, each.retry_after_s)

@@ -172,8 +172,15 @@ def _held(pipeline: Pipeline, record: Record, system: str) -> dict[str, Any]:
         rev, hash_, local_id, since_ms = rows[0]
         entry = {"holds_rev": rev, "is_there": bool(hash_), "own_id": local_id, "holds_since_ms": since_ms}
     if work:
-        since_ms, attempt, not_before_ms, reason = work[0]
-        entry["waits"] = {"since_ms": since_ms, "attempt": attempt, "due_ms": not_before_ms, "reason": reason}
+        since_ms, attempt, not_before_ms, reason, awaits, waits_ms = work[0]
+        since_ms = waits_ms if awaits else since_ms
+        entry["waits"] = {
+            "since_ms": since_ms,
+            "attempt": attempt,
+            "due_ms": not_before_ms,
+            "reason": reason,
+            "for": awaits,
+        }
     if failed := pipeline.store.read("failure_of", system, record.key):
         rev, at_ms, attempts, reason = failed[0]
         entry["failed"] = {"rev": rev, "at_ms": at_ms, "attempts": attempts, "reason": reason}

@@ -55,6 +55,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
                 "mode": worker.mode,
                 "waiting": work[name][0],
                 "retrying": work[name][1],
+                "waits_for": _waits_for(pipeline, name),
                 "failed": pipeline.store.read("failure_count", name)[0][0],
                 "oldest_ms": work[name][2] or 0,
                 "unreachable": worker.unreachable,
@@ -66,6 +67,12 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
             for name, worker in pipeline.workers.items()
         },
     }
+
+
+def _waits_for(pipeline: Pipeline, name: str) -> dict[str, dict[str, int]]:
+    """By destination how many records wait until it has something, and since when the first."""
+    found = pipeline.store.read("waits", name)
+    return {awaits: {"records": count, "since_ms": since_ms} for awaits, count, since_ms in found}
 
 
 def _source(runner: SourceRunner | ListenerRunner) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bus.messages import AuditRecord, Event, Op, Outcome, Step
 from router.core.rules import DestinationRule
 from router.database import Sqlite
 from router.delivery.both_ways import BothWays
+from router.delivery.order import Awaited, Order
 from router.delivery.worker import ATTEMPTS_MAX, Worker
 from router.outbox import Outbox
 from router.records import Records
@@ -278,6 +279,7 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         store=store,
         records=Records(store.records, 10),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]
+        order=Order("lms", {}, store, Awaited(store)),
         key=b"k",
         epoch=1,
         tokens=subjects.Tokens(b"k"),

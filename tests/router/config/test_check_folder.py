@@ -270,11 +270,11 @@ def test_a_circle_of_after_is_a_mistake(written: Any) -> None:
     assert "warehouse.yaml:10:14: after: in a circle: warehouse → lake → warehouse" in problems
 
 
-def test_after_is_refused_as_long_as_nothing_acts_on_it(written: Any) -> None:
+def test_after_a_system_that_is_not_told_of_the_record_is_a_mistake(written: Any) -> None:
     written.change("warehouse.yaml", "      fields:", "      after: [sis]\n      fields:")
 
     assert written.problems() == [
-        'warehouse.yaml:10:7: "after" does nothing in this version yet. Take it out'
+        'warehouse.yaml:10:15: "sis" is not told of student, so there is nothing to wait for'
     ]
 
 

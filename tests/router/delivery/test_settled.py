@@ -26,8 +26,8 @@ def settled(
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_only_what_is_put_off_or_held_stays_on_the_work_list(outcome: Outcome) -> None:
-    assert settled(outcome).is_open == (outcome in (Outcome.RETRYING, Outcome.HELD))
+def test_only_what_is_put_off_or_held_or_waits_stays_on_the_work_list(outcome: Outcome) -> None:
+    assert settled(outcome).is_open == (outcome in (Outcome.RETRYING, Outcome.HELD, Outcome.WAITING))
 
 
 @pytest.mark.parametrize("outcome", ENDS)
