@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bus, intake, merge, peers, whole
+from benchmarks import bus, intake, merge, peers, replay, whole
 
 MEASURES = {
     "bus": bus.run,
@@ -15,6 +15,7 @@ MEASURES = {
     "intake": intake.run,
     "whole": whole.run,
     "peers": peers.run,
+    "replay": replay.run,
 }
 
 

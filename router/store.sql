@@ -541,7 +541,7 @@ SELECT max(id) FROM record;
 SELECT id FROM record WHERE key = ?;
 
 -- changed: records of some entities (JSON) of which a change is in a part of CHANGES
-SELECT DISTINCT record FROM changed WHERE seq BETWEEN ?1 AND ?2 AND entity IN (SELECT value FROM json_each(?3));
+SELECT record FROM changed WHERE seq BETWEEN ?1 AND ?2 AND entity IN (SELECT value FROM json_each(?3));
 
 -- ended: which deliveries of some entities (JSON) ended in a window, some commits at a time
 SELECT id, told, others FROM ended WHERE destination = ?1 AND at_ms >= ?2 AND at_ms < ?3 AND id > ?4

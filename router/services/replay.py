@@ -154,7 +154,8 @@ def _bounds(pipeline: Pipeline, says: Mapping[str, Any], at_ms: int) -> tuple[in
     if from_ms < (kept_ms := pipeline.store.position(POSITION)):
         raise BusError(
             f"replay: what happened longer ago is not kept ({KEPT_DAYS} days). It can serve from"
-            f" {_kept_text(kept_ms, pipeline.district.timezone)} on"
+            f" {_kept_text(kept_ms, pipeline.district.timezone)} on",
+            runbook="replay",
         )
     return from_ms, until_ms
 
