@@ -26,6 +26,7 @@ from router.core.rules import District
 from router.database import Sqlite
 from router.lock import Lease, folder_lock, lease_held
 from router.pipeline import Pipeline, World, build
+from router.replay.newcomers import begin_together
 from router.services import commands
 from router.store import SCHEMA
 
@@ -122,7 +123,8 @@ async def check_index(bus: JetStream, pipeline: Pipeline, epoch: int) -> None:
                 " Nothing was touched. Make the index anew: yellowbus rebuild",
                 runbook="index-refused",
             )
-    await store.commit([store.write("save_positions", [("epoch", epoch), ("schema", SCHEMA)])])
+    positions = [("epoch", epoch), ("schema", SCHEMA), *begin_together(store, pipeline.workers)]
+    await store.commit([store.write("save_positions", positions)])
 
 
 async def serve_forever(

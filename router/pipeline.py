@@ -223,8 +223,8 @@ def _watch(shared: _Shared) -> Watch:
     takeup = Takeup(store, outbox, shared.district.entities, world.now_ms)
     ends = HourlyEnds(store, outbox, world.now_ms)
     retiming = Retiming(store, shared.district, world.now_ms)
-    kept = Kept(world.bus, store, world.now_ms)
-    return Watch((retiming.look, ends.look, takeup.look, kept.look), world.sleep, world.trouble)
+    looks = (retiming.look, ends.look, takeup.look, Kept(world.bus, store, world.now_ms).look)
+    return Watch(looks, world.sleep, world.trouble)
 
 
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:
@@ -292,6 +292,7 @@ def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker)
         now_ms=world.now_ms,
         sleep=world.sleep,
         marked=worker.wake,
+        outbox=shared.outbox,
         trouble=world.trouble,
     )
 

@@ -37,6 +37,7 @@ from router.modes import position_of as live_position
 from router.replay.jobs import jobs_on_state
 from router.replay.kept import POSITION as KEPT_FROM
 from router.replay.kept import kept_from_ms
+from router.replay.marks import known
 from router.spans import Spanning
 from router.store import SCHEMA, Store, named_queries
 
@@ -97,6 +98,7 @@ class Rebuild:
         positions += [(live_position(system), at_ms) for system, (at_ms, _) in live.items()]
         positions += [(KEPT_FROM, self._kept_ms)] if self._is_older else []
         positions += [(position_of(system), changes) for system in self._destinations() if changes]
+        positions += [(known(system), 1) for system in self._destinations()]
         await self._store.commit([self._store.write("save_positions", positions)])
         records, seen, links, ledger, work = self._database.read(QUERIES["counts"])[0]
         return Rebuilt(events, changes, records, seen, links, ledger, work, self._foreign)

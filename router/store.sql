@@ -537,6 +537,12 @@ SELECT 1 FROM ledger WHERE destination = ? AND local_id <> '' LIMIT 1;
 -- last_record
 SELECT max(id) FROM record;
 
+-- ids_of: records of some entities (JSON), in their order
+SELECT id FROM record WHERE id > ? AND entity IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?;
+
+-- backfilled: has a backfill of a destination begun since then?
+SELECT 1 FROM job WHERE destination = ?1 AND id GLOB 'backfill.*' AND state <> 'cancelled' AND number > ?2 LIMIT 1;
+
 -- record_of
 SELECT id FROM record WHERE key = ?;
 

@@ -85,6 +85,8 @@ COVERED = {
     "router/gaps.py": "router/test_rebuild.py",
     "router/services/replay.py": "live/test_replay.py",
     "console/cli/replay.py": "live/test_replay.py",
+    "console/cli/backfill.py": "live/test_replay.py",
+    "router/replay/marks.py": "router/replay/test_newcomers.py",
     "router/services/explain.py": "live/test_decisions.py",
     "router/services/unmatched.py": "live/test_decisions.py",
     "router/services/plan.py": "live/test_holds_by_hand.py",

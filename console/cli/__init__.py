@@ -33,6 +33,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "holds": Command("console.cli.holds:holds", "What guards have stopped: approve or discard it."),
     "adopt": Command("console.cli.adopt:adopt", "Report the first contact with a system; let it go live."),
     "replay": Command("console.cli.replay:replay", "Bring a window of time to a destination once more."),
+    "backfill": Command(
+        "console.cli.backfill:backfill", "Bring all records that there are to a destination."
+    ),
     "shares": Command("console.cli.shares:shares", "Show which system gets which field, why, by what right."),
     "audit": Command("console.cli.audit:audit", "What happened, counted: what nobody had to do twice."),
     "rebuild": Command("router.commands.rebuild:rebuild", "Make the router's index again from the streams."),

@@ -110,6 +110,8 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         grade, state = Grade.WAITS, f"delivering{since}"
     else:
         grade, state = Grade.OK, "up to date"
+    if said.get("backfill_offered") and grade < Grade.FAILS:
+        grade, state = Grade.WAITS, f"new: it has only what changed since: yellowbus backfill {name}"
     if said.get("mode") == "observe":
         also = "" if grade is Grade.OK else f"; {state}"
         grade = max(grade, Grade.WAITS)  # for a person

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Table
@@ -71,8 +72,15 @@ def replay(context: click.Context, /, where: Where, dry_run: bool, yes: bool, wh
         "rate_per_s": asked["rate"],
     }
     times = {"from": asked["first"], "until": asked["last"], "since": asked["since"]}
-    seen = answer_of(where, "replay.preview", request | times, within_s=PREVIEW_MAX_S)
-    if asked["output"] == "json":
+    begin(where, "replay", request | times, asked["output"], dry_run=dry_run, yes=yes, why=why)
+
+
+def begin(
+    where: Where, kind: str, request: Answer, output: str, *, dry_run: bool, yes: bool, why: str
+) -> None:
+    """Show what a job would do, have a person say yes and why, and start it as it was shown."""
+    seen = answer_of(where, f"{kind}.preview", request, within_s=PREVIEW_MAX_S)
+    if output == "json":
         click.echo(json.dumps(seen, ensure_ascii=False))
     else:
         _print_preview(seen)
@@ -82,7 +90,7 @@ def replay(context: click.Context, /, where: Where, dry_run: bool, yes: bool, wh
         click.confirm("Start it?", abort=True, err=True)
         why = why or click.prompt("Why (it stands in the audit)", err=True)
     bounds = {name: seen["job"][name] for name in ("from_ms", "until_ms")}
-    answer = answer_of(where, "replay.start", request | bounds | {"why": why})
+    answer = answer_of(where, f"{kind}.start", {**request, **bounds, "why": why})
     id_ = answer["job"]["id"]
     click.echo(f"{id_} has begun. See: yellowbus replay show {id_}")
 
@@ -146,8 +154,9 @@ def cancel(where: Where, id: str, why: str) -> None:
 def _print_preview(seen: Answer) -> None:
     job, counts, zone = seen["job"], seen["counts"], zone_of(seen)
     system, pace = job["system"], seen["pace_per_s"]
-    click.echo(f"{system}, from {when(job['from_ms'], zone)} until {when(job['until_ms'], zone)}")
-    click.echo(f"  {counted(counts['records'], 'record')} changed, or delivered there, in that time")
+    click.echo(f"{system}, {_window(job, zone)}")
+    what = " changed, or delivered there, in that time" if job["kind"] == "replay" else ""
+    click.echo(f"  {counted(counts['records'], 'record')}{what}")
     click.echo(f"  {counts['there']:,} there already, as they are now")
     if counts["absent"]:
         click.echo(f"  {counts['absent']:,} not there, and not to be there")
@@ -155,13 +164,19 @@ def _print_preview(seen: Answer) -> None:
     if seen["at_work"]:
         click.echo(f"Another job is at work there: {seen['at_work']}. See: yellowbus replay list", err=True)
     if not counts["records"]:
-        click.echo("There is nothing to replay.", err=True)
+        click.echo("There is nothing to bring.", err=True)
     elif not counts["send"]:
         click.echo(
             f"All is there already. Was {system} restored from a backup since? Then it has not what is"
             " believed here: the same with --force sends all of these once more.",
             err=True,
         )
+
+
+def _window(job: Answer, zone: ZoneInfo) -> str:
+    if job["kind"] == "backfill":
+        return f"all that there is on {when(job['until_ms'], zone)}"
+    return f"from {when(job['from_ms'], zone)} until {when(job['until_ms'], zone)}"
 
 
 def _minutes(send: int, pace_per_s: float) -> str:
@@ -182,7 +197,7 @@ def _is_worth_it(seen: Answer) -> bool:
 def _print(answer: Answer) -> None:
     job, zone = answer["job"], zone_of(answer)
     click.echo(f"{job['id']}  to {job['system']}  {job['state']} since {when(answer['changed_ms'], zone)}")
-    click.echo(f"  from {when(job['from_ms'], zone)} until {when(job['until_ms'], zone)}{_only(job)}")
+    click.echo(f"  {_window(job, zone)}{_only(job)}")
     click.echo(f"  asked by {job['who']}, {when(job['at_ms'], zone)}: {job['why']}")
     click.echo(f"  {_progress(answer)}")
     for outcome, count in answer["outcomes"].items():

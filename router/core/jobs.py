@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """Why there is a job. Its id begins with it."""
 
     REPLAY = "replay"
+    BACKFILL = "backfill"
 
 
 class State(StrEnum):
@@ -31,8 +32,8 @@ OPEN: Final = frozenset({State.RUNNING, State.PAUSED})
 
 class Job(NamedTuple):
     """What a person asked for. `from_ms`, `until_ms`: the window, [from, until); `first_seq`, `last_seq`: its
-    changes. `entities`, `record` (a key): only these ('' : all). `force`: also what the ledger says is there.
-    `rate_per_s` 0: the destination's own pace.
+    changes; a backfill has all records. `entities`, `record` (a key): only these ('' : all). `force`: also
+    what the ledger says is there. `rate_per_s` 0: the destination's own pace.
     """
 
     id: str

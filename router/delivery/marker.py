@@ -14,6 +14,8 @@ from bus.adapter import Sleep
 from bus.errors import Unavailable
 from bus.port import Bus
 from router.core.rules import DestinationRule
+from router.outbox import Outbox
+from router.replay.newcomers import Newcomer
 from router.steps import to_end
 from router.store import Store
 
@@ -39,6 +41,7 @@ class Marker:
         now_ms: Callable[[], int],
         sleep: Sleep,
         marked: Callable[[], None],
+        outbox: Outbox,
         trouble: Callable[[str], None],
     ) -> None:
         self._system = system
@@ -51,6 +54,7 @@ class Marker:
         self._marked = marked
         self._trouble = trouble
         self._position = position_of(system)
+        self._newcomer = Newcomer(system, rule, store, outbox)
         self.seq = 0
 
     async def run(self) -> None:
@@ -64,6 +68,10 @@ class Marker:
 
     async def _follow(self) -> None:
         there = await self._bus.place(subjects.CHANGES, self._system, filters=self._filters)
+        if self._newcomer.is_new and not there:
+            upto = self._store.position("changes")
+            await self._newcomer.arrive(self._position, upto, self._now_ms())
+            await self._bus.move(subjects.CHANGES, self._system, upto)
         # An index that was made anew does not know, and has on the work list what is behind.
         self.seq = self._store.position(self._position) or there
         while True:

@@ -1,4 +1,8 @@
 """Records that are put on a destination's work list without a change of them: names, never bodies.
 
-kept     what a window of time can be asked of, and for how long
+window     what a person writes -> a window of time
+finding    which records a job is about, how they stand, how long it will take
+jobs       jobs at work: each puts its records, some at a time, and goes on after a restart
+kept       for how long the index can tell what a window holds
+newcomers  a destination that is added: a backfill is offered
 """

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Final
 
-from router.core.jobs import Counts, Job, Members, pace_per_s
+from router.core.jobs import Counts, Job, Kind, Members, pace_per_s
 from router.store import Store
 
 SEQS_AT_ONCE: Final = 10_000
@@ -16,9 +16,25 @@ COMMITS_LOOKED_AT: Final = 300
 
 
 async def members_of(store: Store, job: Job) -> Members:
-    """The records of a window: a change of them was made in it, or a delivery of them ended in it."""
+    """The records that a job is about."""
     await store.reached("changes", job.last_seq)
     members = Members(store.read("last_record")[0][0] or 0)
+    await (_of_window if job.kind is Kind.REPLAY else _all)(store, job, members)
+    if job.record:
+        members.only(store.read("record_of", job.record)[0][0])
+    return members
+
+
+async def _all(store: Store, job: Job, members: Members) -> None:
+    after, entities = 0, json.dumps(job.entities)
+    while rows := store.read("ids_of", after, entities, RECORDS_AT_ONCE):
+        members.add([record for (record,) in rows])
+        after = rows[-1][0]
+        await asyncio.sleep(0)
+
+
+async def _of_window(store: Store, job: Job, members: Members) -> None:
+    """A change of them was made in it, or a delivery of them ended in it."""
     entities = json.dumps(job.entities)
     for first in range(job.first_seq, job.last_seq + 1, SEQS_AT_ONCE):
         last = min(first + SEQS_AT_ONCE - 1, job.last_seq)
@@ -34,9 +50,6 @@ async def members_of(store: Store, job: Job) -> Members:
             break
         after = rows[-1][0]
         await asyncio.sleep(0)
-    if job.record:
-        members.only(store.read("record_of", job.record)[0][0])
-    return members
 
 
 async def counted(store: Store, job: Job, members: Members) -> Counts:

@@ -1,8 +1,9 @@
-"""`replay`: a window of time once more to one destination; see it before, start it, watch it, stop it."""
+"""`replay`, `backfill`: a window of time, or all there is, to one destination; see it, start it, end it."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -27,9 +28,9 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
     looking = asyncio.Semaphore(LOOKED_MAX)
     jobs = pipeline.jobs
 
-    async def previewed(operator: str, request: bytes) -> bytes:
+    async def previewed(operator: str, request: bytes, kind: Kind = Kind.REPLAY) -> bytes:
         says = asked(request)
-        job = await _wanted(pipeline, says, operator, now_ms())
+        job = await _wanted(pipeline, kind, says, operator, now_ms())
         async with looking:
             counts = await counted(pipeline.store, job, await members_of(pipeline.store, job))
         rule = pipeline.district.systems[job.system].destination
@@ -43,11 +44,11 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
             at_work=at_work.job.id if at_work else "",
         )
 
-    async def started(operator: str, request: bytes) -> bytes:
+    async def started(operator: str, request: bytes, kind: Kind = Kind.REPLAY) -> bytes:
         says = asked(request)
         why = why_of(says)
-        job = (await _wanted(pipeline, says, operator, now_ms()))._replace(why=why)
-        job = await jobs.start(job)
+        job = await _wanted(pipeline, kind, says, operator, now_ms())
+        job = await jobs.start(job._replace(why=why))
         return _answer(pipeline, **_entry(pipeline, jobs.found(job.id)))
 
     async def listed(operator: str, request: bytes) -> bytes:
@@ -74,7 +75,11 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         job = await jobs.cancel(_id(says), operator, why_of(says))
         return _answer(pipeline, **_entry(pipeline, jobs.found(job.id)))
 
+    all_previewed = partial(previewed, kind=Kind.BACKFILL)
+    all_started = partial(started, kind=Kind.BACKFILL)
     return [
+        Command(what="backfill.preview", answer=all_previewed, description="What a backfill would send"),
+        Command(what="backfill.start", answer=all_started, description="All records there are, with why"),
         Command(what="replay.preview", answer=previewed, description="What a replay would send, counted"),
         Command(what="replay.start", answer=started, description="A window once more, with who and why"),
         Command(what="replay.list", answer=listed, description="Jobs, the newest first, how far each is"),
@@ -108,18 +113,19 @@ def _entry(pipeline: Pipeline, found: Standing) -> dict[str, Any]:
     }
 
 
-async def _wanted(pipeline: Pipeline, says: Mapping[str, Any], who: str, at_ms: int) -> Job:
+async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: str, at_ms: int) -> Job:
     """The job that a request asks for, bounded now. Raises BusError."""
     system = str(says.get("system", ""))
     if system not in pipeline.workers:
         known = ", ".join(pipeline.workers) or "none"
-        raise BusError(f"replay: {system!r} is no destination here (expected one of: {known})")
+        raise BusError(f"{kind}: {system!r} is no destination here (expected one of: {known})")
     worker, force = pipeline.workers[system], bool(says.get("force"))
     if force and worker.mode != LIVE:
         raise BusError(
             f"{system}: its mode is {worker.mode}: --force would send nothing. See: yellowbus adopt"
         )
-    from_ms, until_ms = _bounds(pipeline, says, at_ms)
+    is_window = kind is Kind.REPLAY
+    from_ms, until_ms = _bounds(pipeline, says, at_ms) if is_window else (0, at_ms)
     rate = says.get("rate_per_s", 0)
     if not isinstance(rate, int | float) or rate < 0:
         raise BusError("rate: expected a number, as in 5/s")
@@ -129,12 +135,12 @@ async def _wanted(pipeline: Pipeline, says: Mapping[str, Any], who: str, at_ms: 
         record = record_of(pipeline, record).key
     return Job(
         "",
-        Kind.REPLAY,
+        kind,
         system,
         from_ms,
         until_ms,
-        await first_seq_at(pipeline.bus, from_ms),
-        await first_seq_at(pipeline.bus, until_ms) - 1,
+        await first_seq_at(pipeline.bus, from_ms) if is_window else 1,
+        await first_seq_at(pipeline.bus, until_ms) - 1 if is_window else pipeline.store.position("changes"),
         _entities(list(worker.routes), says, system),
         record,
         force,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from bus.errors import BusError
 from bus.services import Command
 from router.pipeline import Pipeline
+from router.replay.newcomers import is_offered
 from router.services.asking import asked, reply
 from router.sources.listening import ListenerRunner
 from router.sources.runner import SourceRunner
@@ -53,6 +54,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
         "destinations": {
             name: {
                 "mode": worker.mode,
+                "backfill_offered": is_offered(pipeline.store, name),
                 "waiting": work[name][0],
                 "retrying": work[name][1],
                 "waits_for": _waits_for(pipeline, name),

@@ -223,3 +223,19 @@ async def test_nothing_starts_before_a_person_has_said_yes_and_why(
     assert no.exit_code == 1 and wrong.exit_code == 1 and "--why" in wrong.output
     assert yes.exit_code == 0 and "replay.1 has begun" in yes.output
     assert (await ended(place, "replay.1"))["job"]["why"] == "the disk broke"
+
+
+async def test_a_backfill_brings_all_that_there_is_to_one_that_has_lost_it(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    await router.start()
+    package = sampled(tmp_path, students=STUDENTS)
+    await through(place, package)
+    (place.state / "warehouse.db").rename(place.state / "lost.db")
+    nothing = await run(place, "backfill", "warehouse", "--yes", "--why", "x")
+    begun = await run(place, "backfill", "warehouse", "--force", "--yes", "--why", "the disk broke")
+
+    assert "0 to send" in nothing.output and "backfill.1 has begun" in begun.output
+    found = await ended(place, "backfill.1")
+    check_destinations(place, package)
+    assert found["records"] == rows(place) == found["outcomes"]["delivered"]

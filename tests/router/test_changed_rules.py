@@ -53,7 +53,9 @@ def shouted(place: Place) -> Callable[[], bool]:
     return true
 
 
-async def test_a_destination_under_a_new_name_gets_all_records_by_the_rules_of_now(tmp_path: Any) -> None:
+async def test_a_destination_under_a_new_name_gets_all_records_by_a_backfill_by_the_rules_of_now(
+    tmp_path: Any,
+) -> None:
     place = lay_out(tmp_path)
     async with router_here(place):
         await through(place, sampled(tmp_path, students=10))
@@ -63,7 +65,13 @@ async def test_a_destination_under_a_new_name_gets_all_records_by_the_rules_of_n
         await flowed(bus, 0)
         assert not shouted(place)()  # what it has stays as it was, until its next change
     edit(place, "system: warehouse", "system: warehouse2")
-    async with router_here(place):
+    async with router_here(place), client(place.where) as bus:
+        await flowed(bus, 0)
+        assert not shouted(place)()  # it is told of what changes from now on
+        assert (await bus.ask("status"))["destinations"]["warehouse2"]["backfill_offered"]
+        assert (await bus.ask("backfill.preview", {"system": "warehouse2"}))["counts"]["send"] > 100
+        await bus.ask("backfill.start", {"system": "warehouse2", "why": "it is new"})
+        assert not (await bus.ask("status"))["destinations"]["warehouse2"]["backfill_offered"]
         await until(shouted(place))
 
 
