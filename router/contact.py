@@ -4,18 +4,23 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from bus.codec import decode_given, decode_record, decode_seen
 from bus.errors import BusError
+from bus.messages import Record
 from bus.subjects import EVENTS
 from router.core.authority import owners_at
 from router.core.contact import Line, Summary, What, linked
 from router.core.held import NOTHING_GIVEN
 from router.core.mapping import Invalid, told_fields
 from router.pipeline import Pipeline
+from router.records import Records
 from router.sources.runner import SourceRunner
+from router.spans import Spanning
 
 LINES: Final = 500
+TERMS_AT_HAND: Final = 2_000
 AT_ONCE: Final = 100
 """Records that are looked at before others have their turn."""
 BEGIN: Final = "record 0"
@@ -38,6 +43,9 @@ class Contact:
         self._system = system
         self._at_ms = at_ms
         self._owned_fields: dict[str, frozenset[str]] = {}
+        district = pipeline.district
+        self._spanning = Spanning(district.entities, ZoneInfo(district.timezone))
+        self._terms = Records(self._store.records, TERMS_AT_HAND)
         self._worker = pipeline.workers[system]
         self._entities = json.dumps(sorted(self._worker.routes))
 
@@ -104,19 +112,23 @@ class Contact:
         rules = self._pipeline.district.entities[record.entity]
         if self._system in record.links or hash_ or local_id:
             names = told_fields(route.rule, rules)
-            owned = self._owned(record.entity)
+            owned = self._owned(record)
             has = decode_given(given) if given is not None else NOTHING_GIVEN
             return linked(record, self._system, rules, names, owned, has, is_ours=bool(hash_))
         waits = self._worker.both_ways.may_be_there(record)
         return Line(What.WAITS if waits else What.CREATE, record.entity, record.key)
 
-    def _owned(self, entity: str) -> frozenset[str]:
-        """The fields of which the system has authority now."""
-        if entity not in self._owned_fields:
-            fields = self._pipeline.district.entities[entity].fields.values()
-            owned = [each.name for each in fields if self._system in owners_at(each, self._at_ms)]
-            self._owned_fields[entity] = frozenset(owned)
-        return self._owned_fields[entity]
+    def _owned(self, record: Record) -> frozenset[str]:
+        """The fields of a record of which the system has authority now."""
+        entity = record.entity
+        spans = self._spanning.of(entity, record.values, self._terms.many)
+        if not spans and entity in self._owned_fields:
+            return self._owned_fields[entity]
+        fields = self._pipeline.district.entities[entity].fields.values()
+        owned = frozenset(each.name for each in fields if self._system in owners_at(each, self._at_ms, spans))
+        if not spans:
+            self._owned_fields[entity] = owned
+        return owned
 
     # What it has, and nobody knows
 

@@ -13,7 +13,7 @@ from bus.services import Command
 from router.contact import BEGIN, Contact
 from router.core.authority import owners_at
 from router.core.contact import Summary
-from router.core.rules import DestinationRule
+from router.core.rules import DestinationRule, FieldRule
 from router.modes import LIVE, OBSERVE, position_of
 from router.outbox import audit_messages
 from router.pipeline import Pipeline
@@ -84,7 +84,7 @@ def _report(pipeline: Pipeline, summary: Summary, at_ms: int) -> Mapping[str, An
     rules = pipeline.district.entities
     entities = summary.as_entries()
     owners = {
-        entity: {name: list(owners_at(rules[entity].fields[name], at_ms)) for name in entry["fields"]}
+        entity: {name: _owners(rules[entity].fields[name], at_ms) for name in entry["fields"]}
         for entity, entry in entities.items()
     }
     return {
@@ -94,6 +94,18 @@ def _report(pipeline: Pipeline, summary: Summary, at_ms: int) -> Mapping[str, An
         "entities": entities,
         "owners": owners,
     }
+
+
+def _owners(rule: FieldRule, at_ms: int) -> list[str]:
+    """Who decides a field now, the highest first; who does so only in a record's term, with that."""
+    terms = {period.during: ((at_ms, at_ms + 1),) for period in rule.owners if period.during}
+    before = [
+        f"{system} during {period.during}"
+        for period in rule.owners
+        for system in period.systems
+        if period.during and system in owners_at(rule, at_ms, {period.during: terms[period.during]})
+    ]
+    return [*before, *owners_at(rule, at_ms)]
 
 
 async def _go_live(pipeline: Pipeline, system: str, hash_: str, operator: str, why: str, at_ms: int) -> None:
