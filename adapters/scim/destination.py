@@ -26,6 +26,7 @@ from adapters.scim.attributes import (
     written,
 )
 from adapters.scim.meaning import Meaning
+from adapters.scim.names import NOT_UNIQUE, TAKEN, Names
 from adapters.scim.settings import Settings, wire_of
 from adapters.scim.wire import Answer, Lost
 from adapters.web.turns import in_turns, receipts
@@ -34,8 +35,6 @@ from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
 
 Values = Mapping[Attribute, str | bool | None]
-
-TAKEN = "userName is taken by another account"
 
 
 class Destination:
@@ -82,12 +81,7 @@ class Destination:
         """Bring each account up to date. Raises Unavailable if none could be."""
         await self._probe()
         results = await self._all(batch)
-        if any(isinstance(result, Receipt) and result.outcome is Outcome.DELIVERED for result in results):
-            # Somebody in this batch may have let go of the name.
-            for n, result in enumerate(results):
-                if isinstance(result, Receipt) and result.reason == TAKEN:
-                    results[n] = await self._one(batch[n])
-
+        await Names(self._wire, self._one, self._name_of).untangle(batch, results)
         return receipts(batch, results)
 
     async def close(self) -> None:
@@ -108,6 +102,9 @@ class Destination:
     async def _all(self, batch: Sequence[Delivery]) -> list[Receipt | Unavailable]:
         """Each record's receipt, or why there is none."""
         return await in_turns(self._at_once, [partial(self._one, delivery) for delivery in batch])
+
+    def _name_of(self, delivery: Delivery) -> str:
+        return "" if delivery.op is Op.DELETE else str(self._wanted(delivery).get(USER_NAME) or "")
 
     async def _one(self, delivery: Delivery) -> Receipt | Unavailable:
         try:
@@ -247,7 +244,7 @@ class Destination:
             what = f"{answer.status} {_known(answer.scim_type)}".strip()
             reason = f"{what}: {', '.join(names)}" if names else what
             if answer.status == 409 and answer.scim_type in ("", "uniqueness"):
-                reason = f"{reason}: another account has one of its unique attributes"
+                reason = f"{reason}: {NOT_UNIQUE}"
             return Receipt(delivery.key, Outcome.FAILED, reason, delivery.local_id)
         raise self._meaning.unavailable(answer) from answer
 

@@ -50,12 +50,14 @@ async def test_409_for_an_account_that_is_ours_adopts_it(
     assert await subject.look("1") == subject.fields("1")
 
 
-async def test_409_for_somebody_elses_account_fails(subject: Scim, there: Destination, proxy: Proxy) -> None:
+async def test_409_for_another_records_account_is_tried_again_later(
+    subject: Scim, there: Destination, proxy: Proxy
+) -> None:
     proxy.spoil("POST", first(lambda: make_account(subject.url, userName="user1", externalId="77")))
 
     [receipt] = await there.apply([subject.delivery("1", 1)])
 
-    assert (receipt.outcome, receipt.reason) == (Outcome.FAILED, "userName is taken by another account")
+    assert (receipt.outcome, receipt.reason) == (Outcome.RETRYING, "its userName is another record's yet")
     assert accounts(subject.url, "1") == []
 
 

@@ -36,15 +36,22 @@ async def test_an_account_that_is_linked_gets_our_id_and_keeps_the_rest(
     assert (account["id"], account["title"]) == (made["id"], "Principal")
 
 
-@pytest.mark.parametrize("whose", [{}, {"externalId": "77"}], ids=["nobody's", "another record's"])
-async def test_a_name_that_another_account_has_fails_and_touches_nothing(
-    subject: Scim, there: Destination, whose: dict[str, str]
+@pytest.mark.parametrize(
+    ("whose", "answer"),
+    [
+        ({}, (Outcome.FAILED, "userName is taken by another account")),
+        ({"externalId": "77"}, (Outcome.RETRYING, "its userName is another record's yet")),
+    ],
+    ids=["nobody's", "another record's"],
+)
+async def test_a_name_that_another_account_has_is_not_given_and_nothing_is_touched(
+    subject: Scim, there: Destination, whose: dict[str, str], answer: tuple[Outcome, str]
 ) -> None:
     other = make_account(subject.url, userName="user1", **whose)
 
     [receipt] = await there.apply([subject.delivery("1", 1)])
 
-    assert (receipt.outcome, receipt.reason) == (Outcome.FAILED, "userName is taken by another account")
+    assert (receipt.outcome, receipt.reason) == answer
     assert call(f"{subject.url}/Users/{other['id']}") == other
 
 
@@ -328,3 +335,22 @@ async def test_20_what_is_as_it_was_read_is_written_also_in_another_case(
     [account] = accounts(subject.url, "1")
     assert (receipt.outcome, receipt.reason) == (Outcome.DELIVERED, "")
     assert ("emails" in account, account["userType"], account["active"]) == (False, "Alumna", False)
+
+
+async def test_two_who_swap_their_names_get_them_though_names_are_unique(
+    subject: Scim, there: Destination
+) -> None:
+    made = await there.apply([subject.delivery(id_, 1) for id_ in ("1", "2", "3")])
+    ids = [receipt.local_id for receipt in made]
+    names = {"1": "user2", "2": "user3", "3": "user1"}
+    swapped = [
+        subject.delivery(id_, 2, {"userName": name}, local_id=local_id)
+        for (id_, name), local_id in zip(names.items(), ids, strict=True)
+    ]
+
+    receipts = await there.apply(swapped)
+
+    assert [receipt.outcome for receipt in receipts] == [Outcome.DELIVERED] * 3
+    for id_, name in names.items():
+        (account,) = accounts(subject.url, id_)
+        assert account["userName"] == name

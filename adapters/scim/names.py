@@ -1,0 +1,96 @@
+"""Names that only one account may have, and that go from one to another: who lets go of one goes first, and
+of a circle one steps aside for a moment.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
+
+from adapters.scim.attributes import EXTERNAL_ID, USER_NAME, Refused, look, operations, written
+from adapters.scim.wire import Answer, Lost, Wire
+from bus.adapter import Delivery, Receipt
+from bus.errors import Unavailable
+from bus.messages import Outcome
+
+TAKEN: Final = "userName is taken by another account"
+NOT_UNIQUE: Final = "another account has one of its unique attributes"
+LATER: Final = "its userName is another record's yet"
+
+Result = Receipt | Unavailable
+
+
+class Names:
+    """For one batch. `once` brings one account up to date; `name_of`: the userName that one is to have."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        once: Callable[[Delivery], Awaitable[Result]],
+        name_of: Callable[[Delivery], str],
+    ) -> None:
+        self._wire = wire
+        self._once = once
+        self._name_of = name_of
+
+    async def untangle(self, batch: Sequence[Delivery], results: list[Result]) -> None:
+        """Whoever was refused for a name is tried again, as long as that comes to something. A name that
+        another record of ours has is not refused for good: that record may be about to get another one.
+        """
+        moved = any(isinstance(each, Receipt) and each.outcome is Outcome.DELIVERED for each in results)
+        while blocked := list(_blocked(results)):
+            if not moved and not await self._steps_aside([batch[n] for n in blocked]):
+                break
+            moved = False
+            for n in blocked:
+                results[n] = await self._once(batch[n])
+                moved = moved or not _is_blocked(results[n])
+        for n in blocked:
+            if await self._holder(batch[n]):
+                results[n] = Receipt(batch[n].key, Outcome.RETRYING, LATER, batch[n].local_id)
+
+    async def _holder(self, delivery: Delivery) -> str:
+        """Whose the name is that it is to have: our id of that record; '' : nobody's of ours, or its own."""
+        name = self._name_of(delivery)
+        if not name:
+            return ""
+        try:
+            found = await self._wire.find(USER_NAME.name, name)
+        except (Answer, Lost):
+            return ""
+        ids = [str(look(account, EXTERNAL_ID) or "") for account in found]
+        return next((id_ for id_ in ids if id_ and id_ != delivery.id), "")
+
+    async def _steps_aside(self, blocked: Sequence[Delivery]) -> bool:
+        """Of those that wait for each other in a circle one gets a name that nobody wants. It is on its way
+        still: whatever happens now, it is brought up to date later.
+        """
+        by_id = {delivery.id: delivery for delivery in blocked}
+        waits_for = {id_: await self._holder(delivery) for id_, delivery in by_id.items()}
+        for start in by_id:
+            at, seen = start, {start}
+            while (at := waits_for.get(at, "")) and at not in seen:
+                seen.add(at)
+            if at == start:
+                return await self._renamed(by_id[start])
+        return False
+
+    async def _renamed(self, delivery: Delivery) -> bool:
+        try:
+            [account] = await self._wire.find(EXTERNAL_ID.name, delivery.id)
+            _, at, domain = str(look(account, USER_NAME) or "").partition("@")
+            aside = {USER_NAME: f"moving-{delivery.id}{at}{domain}"}
+            await self._wire.update(account, operations(account, aside), written(account, aside))
+        except (Answer, Lost, Refused, ValueError):
+            return False
+        return True
+
+
+def _blocked(results: Sequence[Result]) -> Iterator[int]:
+    return (n for n, result in enumerate(results) if _is_blocked(result))
+
+
+def _is_blocked(result: Result) -> bool:
+    return (
+        isinstance(result, Receipt)
+        and result.outcome is Outcome.FAILED
+        and (result.reason == TAKEN or result.reason.endswith(NOT_UNIQUE))
+    )
