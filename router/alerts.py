@@ -26,6 +26,7 @@ KINDS: Final = {
     "not-taken-up": Severity.WARNING,
     "reused-id": Severity.WARNING,
     "re-key": Severity.CRITICAL,
+    "held-job": Severity.WARNING,
     "backfill-offered": Severity.WARNING,
 }
 """Every kind of alert, and how soon a person has to look."""

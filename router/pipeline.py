@@ -190,7 +190,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
                 if each.destination
             },
             workers=workers,
-            jobs=Jobs(store=store, outbox=outbox, lines=workers, tokens=shared.tokens, world=world),
+            jobs=Jobs(store=store, outbox=outbox, lines=workers, district=district, world=world),
             sources={each.name: await _source(shared, each, each.source) for each in systems if each.source},
         )
 

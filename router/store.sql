@@ -75,6 +75,14 @@ CREATE TABLE IF NOT EXISTS job (            -- replays and their like, and how f
     total INTEGER NOT NULL,                 -- of how many; -1: not counted yet
     changed_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS job_report (     -- what a job has found that looks before it puts
+    job TEXT PRIMARY KEY,
+    body TEXT NOT NULL                      -- JSON: counts, and the names of fields; no values
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rules (          -- by which rules destinations are told
+    destination TEXT PRIMARY KEY,
+    written TEXT NOT NULL                   -- a hash of what its file says of records
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS job_outcome (    -- how its puts ended
     job TEXT NOT NULL,
     outcome TEXT NOT NULL,
@@ -591,6 +599,23 @@ WITH said (job, outcome, records) AS (VALUES {rows})
 INSERT INTO job_outcome (job, outcome, records)
 SELECT s.job, s.outcome, s.records FROM said s JOIN job j ON j.id = s.job WHERE true
 ON CONFLICT DO UPDATE SET records = records + excluded.records;
+
+-- save_report
+INSERT INTO job_report (job, body) VALUES {rows} ON CONFLICT DO UPDATE SET body = excluded.body;
+
+-- report
+SELECT body FROM job_report WHERE job = ?;
+
+-- save_rules
+INSERT INTO rules (destination, written) VALUES {rows} ON CONFLICT DO UPDATE SET written = excluded.written;
+
+-- rules
+SELECT written FROM rules WHERE destination = ?;
+
+-- surveyed: records of some entities (JSON), with what a destination holds of them
+SELECT r.id, r.key, r.rev, l.rev, l.epoch, l.seq, l.hash, l.local_id FROM record r
+LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
+WHERE r.id > ?2 AND r.entity IN (SELECT value FROM json_each(?3)) ORDER BY r.id LIMIT ?4;
 
 -- puts: how many records are on a work list for one reason
 SELECT count(*) FROM work WHERE put = ? AND put <> '';

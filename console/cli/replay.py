@@ -15,6 +15,7 @@ from .render import counted, when, zone_of
 from .screen import screen
 
 PREVIEW_MAX_S: Final = 60.0
+OPS: Final = {"create": "to be made", "update": "to be changed", "delete": "to be removed"}
 PER_S: Final = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 
 Answer = Mapping[str, Any]
@@ -174,7 +175,7 @@ def _print_preview(seen: Answer) -> None:
 
 
 def _window(job: Answer, zone: ZoneInfo) -> str:
-    if job["kind"] == "backfill":
+    if job["kind"] != "replay":
         return f"all that there is on {when(job['until_ms'], zone)}"
     return f"from {when(job['from_ms'], zone)} until {when(job['until_ms'], zone)}"
 
@@ -202,6 +203,14 @@ def _print(answer: Answer) -> None:
     click.echo(f"  {_progress(answer)}")
     for outcome, count in answer["outcomes"].items():
         click.echo(f"  {count:,} {outcome}")
+    for entity, op, count in answer["report"].get("changes", ()):
+        click.echo(f"  {entity}: {count:,} {OPS[op]}")
+    if answer["report"] and job["state"] == "paused" and not job["approved"]:
+        click.echo(
+            f"It is beyond its limits, and waits. Is it meant? yellowbus replay resume {job['id']} --why ..."
+            f"\nIs it not? Put the file right, or: yellowbus replay cancel {job['id']} --why ...",
+            err=True,
+        )
     if answer["hindered"]:
         click.echo(f"  It waits: {answer['hindered']}")
 

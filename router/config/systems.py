@@ -1,5 +1,6 @@
 """System files to SystemRules: adapters and their settings, entities, terms, and what must not leave."""
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -292,6 +293,7 @@ class _System:
             restores_per_hour=part.restores,
             purpose=part.purpose,
             agreement=part.agreement,
+            written=_hash_of(part),
         )
 
     def _not_yet(self, part: DestinationPart) -> None:
@@ -338,6 +340,11 @@ class _System:
             field = entity.fields.get(name)
             if absent and field and field.class_ == "sensitive":
                 self._wrong(path, f'"{name}" is sensitive. destination: needs {absent}')
+
+
+def _hash_of(part: DestinationPart) -> str:
+    """Of what decides which records it is told of, and what of them."""
+    return hashlib.blake2b(part.model_dump_json(include={"entities"}).encode(), digest_size=12).hexdigest()
 
 
 def _wrong_after(folder: Folder) -> Iterator[Problem]:

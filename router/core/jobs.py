@@ -16,6 +16,7 @@ class Kind(StrEnum):
 
     REPLAY = "replay"
     BACKFILL = "backfill"
+    RULES = "rules"
 
 
 class State(StrEnum):
@@ -33,7 +34,8 @@ OPEN: Final = frozenset({State.RUNNING, State.PAUSED})
 class Job(NamedTuple):
     """What a person asked for. `from_ms`, `until_ms`: the window, [from, until); `first_seq`, `last_seq`: its
     changes; a backfill has all records. `entities`, `record` (a key): only these ('' : all). `force`: also
-    what the ledger says is there. `rate_per_s` 0: the destination's own pace.
+    what the ledger says is there. `rate_per_s` 0: the destination's own pace. `approved`: a person has seen
+    that it is beyond its limits.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Job(NamedTuple):
     why: str
     at_ms: int
     state: State = State.RUNNING
+    approved: bool = False
 
     def entries(self) -> dict[str, Any]:
         """For STATE, the index, and whoever asks."""
@@ -59,7 +62,8 @@ class Job(NamedTuple):
 
 def job_of(entries: Mapping[str, Any]) -> Job:
     """The job in its entries. Raises KeyError, ValueError, TypeError for what is none."""
-    found = Job(**{name: entries[name] for name in Job._fields})
+    needed, known = {*Job._fields} - {*Job._field_defaults}, {*Job._fields}
+    found = Job(**{name: entries[name] for name in needed | ({*entries} & known)})
     return found._replace(
         kind=Kind(found.kind), state=State(found.state), entities=tuple(map(str, found.entities))
     )

@@ -1,11 +1,11 @@
 """What each record of a work list asks of one destination: mapped, compared, and as far as it may be done."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from bus.messages import Outcome, Record, Value, Version
 from router.core.delivery import HELD_UNKNOWN, Planned, Route, allowed, plan
-from router.core.held import Given
+from router.core.held import NOTHING_GIVEN, Given
 from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
 from router.delivery.both_ways import BothWays
@@ -38,6 +38,26 @@ class Planning:
         self._key = key
         self._epoch = epoch
         self.own_ids = bool(store.read("any_own_id", system))
+
+    def many(
+        self,
+        claims: Sequence[Claim],
+        records: Mapping[str, Record],
+        given: Mapping[str, Given],
+        in_doubt: Callable[[Claim], bool],
+    ) -> list[tuple[Claim, Record, Planned]]:
+        """What to do of each of these."""
+        reference = self.reference()
+        return [
+            self.plan(
+                claim,
+                record := records[claim.key],
+                reference,
+                given.get(claim.key, NOTHING_GIVEN),
+                in_doubt=record.rev > claim.held.rev + 1 and in_doubt(claim),
+            )
+            for claim in claims
+        ]
 
     def plan(
         self, claim: Claim, record: Record, reference: Callable[[str], str], given: Given, *, in_doubt: bool

@@ -16,7 +16,7 @@ from bus.messages import Op, Outcome, Record
 from bus.port import Message
 from router.alerts import KINDS, Seldom, alert_message, sentence
 from router.core.delivery import HELD_UNKNOWN, Planned, Route, backoff_s
-from router.core.held import NOTHING_GIVEN, Given
+from router.core.held import Given
 from router.core.rules import DestinationRule
 from router.database import Write
 from router.delivery.both_ways import BothWays
@@ -185,18 +185,8 @@ class Worker:
         records = self._records.many([claim.key for claim in claims])
         # Just committed, and not at hand yet: the next round has it.
         claims = self.both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
-        reference = self._planning.reference()
         given = self.both_ways.given(claims)
-        planned = [
-            self._planning.plan(
-                claim,
-                record := records[claim.key],
-                reference,
-                given.get(claim.key, NOTHING_GIVEN),
-                in_doubt=record.rev > claim.held.rev + 1 and self._in_doubt(claim),
-            )
-            for claim in claims
-        ]
+        planned = self._planning.many(claims, records, given, self._in_doubt)
         held = self._order.hold(planned)
         held |= self._over_quota(without(held, planned))
         deliveries = [
@@ -216,6 +206,12 @@ class Worker:
         self._unanswered.update([each.claim.key for each in settled if not each.is_open])
         await self._commit(settled, given)
         return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
+
+    def planned(self, claims: Sequence[Claim]) -> list[tuple[Claim, Record, Planned]]:
+        """What bringing these up to date would take, with the rules of now. Nothing is done."""
+        records = self._store.records([claim.key for claim in claims])
+        claims = self.both_ways.mine(claims, records)
+        return self._planning.many(claims, records, self.both_ways.given(claims), self._in_doubt)
 
     def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
         if not self._quota.limits:

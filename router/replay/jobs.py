@@ -6,7 +6,7 @@ So it goes on where it was, whatever has stopped. What has been put is delivered
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -14,12 +14,17 @@ from bus import subjects
 from bus.adapter import Sleep
 from bus.codec import encode_state, unpack
 from bus.errors import BusError, Garbage, Unavailable
-from bus.messages import AuditRecord, Outcome, Step
+from bus.messages import AuditRecord, Outcome, Record, Step
 from bus.port import Bus, Message
-from router.core.jobs import OPEN, Job, Members, State, job_of
+from router.alerts import alert_message
+from router.core.delivery import Planned
+from router.core.jobs import OPEN, Job, Kind, Members, State, job_of
+from router.core.rules import District
 from router.database import Write
+from router.delivery.settled import Claim
 from router.outbox import Outbox, audit_messages
 from router.replay.finding import members_of
+from router.replay.survey import by_rules
 from router.steps import to_end
 from router.store import Store
 
@@ -27,6 +32,7 @@ LOOK_S: Final = 0.1
 """How often a job that runs looks whether there is room for more."""
 TENTHS: Final = 10
 LISTED_MAX: Final = 200
+OURSELVES: Final = "yellowbus"
 
 
 class Standing(NamedTuple):
@@ -46,6 +52,8 @@ class Line(Protocol):
     def claims_max(self) -> int: ...
 
     def wake(self) -> None: ...
+
+    def planned(self, claims: Sequence[Claim]) -> list[tuple[Claim, Record, Planned]]: ...
 
 
 class Outside(Protocol):
@@ -70,13 +78,15 @@ class Jobs:
         store: Store,
         outbox: Outbox,
         lines: Mapping[str, Line],
-        tokens: subjects.Tokens,
+        district: District,
         world: Outside,
     ) -> None:
         self._store = store
         self._outbox = outbox
         self._lines = lines
-        self._tokens = tokens
+        self._rules = {each.name: each.destination for each in district.systems.values() if each.destination}
+        self._guards = district.guards
+        self._tokens = subjects.Tokens(district.key)
         self._now_ms = world.now_ms
         self._sleep = world.sleep
         self._trouble = world.trouble
@@ -107,6 +117,11 @@ class Jobs:
         count: int = self._store.read("puts", id_)[0][0]
         return count
 
+    def report(self, id_: str) -> dict[str, Any]:
+        """What it has found, if it is one that looks first."""
+        rows = self._store.read("report", id_)
+        return dict(json.loads(rows[0][0])) if rows else {}
+
     def at_work(self, system: str) -> Standing | None:
         """The job of a destination that is not at its end."""
         rows = self._store.read("job_at_work", system)
@@ -114,8 +129,8 @@ class Jobs:
 
     # What people do
 
-    async def start(self, wanted: Job) -> Job:
-        """With the id that it gets. Raises BusError if another one is at work there."""
+    async def start(self, wanted: Job, *, more: Sequence[Write] = ()) -> Job:
+        """With the id that it gets; `more` goes into its commit. Raises BusError if one is at work there."""
         async with self._turn:
             if other := self.at_work(wanted.system):
                 raise BusError(
@@ -125,7 +140,7 @@ class Jobs:
             number = self._store.read("next_job")[0][0]
             job = wanted._replace(id=f"{wanted.kind}.{number}")
             row = ("save_job", _row(job, job.at_ms))
-            await self._tell(job, Outcome.ACCEPTED, "started", job.who, _asked(job), row)
+            await self._tell(job, Outcome.ACCEPTED, "started", job.who, _asked(job), row, more)
         self._news.set()
         return job
 
@@ -135,9 +150,7 @@ class Jobs:
 
     async def resume(self, id_: str, who: str, why: str) -> Job:
         """Raises BusError if it is not paused."""
-        found = await self._turned(id_, {State.PAUSED}, State.RUNNING, Outcome.ACCEPTED, who, why)
-        self._news.set()
-        return found
+        return await self._turned(id_, {State.PAUSED}, State.RUNNING, Outcome.ACCEPTED, who, why)
 
     async def cancel(self, id_: str, who: str, why: str) -> Job:
         """What it has put and is not sent yet is taken off the list. Raises BusError if it has ended."""
@@ -150,13 +163,15 @@ class Jobs:
             job = self.found(id_).job
             if job.state not in may_be:
                 raise BusError(f"{id_}: it is {job.state}. Nothing was done")
-            job = job._replace(state=to)
+            # Who lets one go on that was beyond its limits has seen by how much.
+            job = job._replace(state=to, approved=job.approved or to is State.RUNNING)
             more = [self._store.write(name, [(id_,)]) for name in ("drop_puts", "unmark_puts")]
             await self._tell(
                 job, outcome, f"{to}.{self._now_ms()}", who, f"{to}: {why}", self._turn_row(job),
                 more=more if to is State.CANCELLED else (),
             )  # fmt: skip
-            return job
+        self._news.set()
+        return job
 
     def _turn_row(self, job: Job) -> tuple[str, tuple[Any, ...]]:
         return "turn_job", (job.id, json.dumps(job.entries()), job.state, self._now_ms())
@@ -169,14 +184,15 @@ class Jobs:
         who: str,
         reason: str,
         row: tuple[str, tuple[Any, ...]],
-        more: "tuple[Write, ...] | list[Write]" = (),
+        more: Sequence[Write] = (),
+        told: Sequence[Message] = (),
     ) -> None:
         """One commit: the job as it is now, its fact on STATE, and who made it so."""
         id_ = f"{job.id}/{what}"
         subject = subjects.state("job", job.system, "-", self._tokens(job.id))
         audited = self._audited(job, id_, outcome, reason, who)
         letters = self._outbox.put(
-            [Message(subject, encode_state(job.entries()), id_), *audit_messages([audited])]
+            [Message(subject, encode_state(job.entries()), id_), *audit_messages([audited]), *told]
         )
         query, values = row
         await self._store.commit([self._store.write(query, [values]), *more, *letters.writes])
@@ -193,6 +209,7 @@ class Jobs:
         """Bring jobs to their end, for ever."""
         while True:
             self._news.clear()
+            await self._look_at_rules()
             running = [each for each in self._at_work() if each.job.system in self._lines]
             if not running:
                 await self._news.wait()
@@ -207,10 +224,59 @@ class Jobs:
     def _at_work(self) -> list[Standing]:
         return [_standing(row) for row in self._store.read("running_jobs")]
 
+    async def _look_at_rules(self) -> None:
+        """A destination whose file says something else of records than before gets a job for what differs."""
+        for system, rule in self._rules.items():
+            written = self._store.read("rules", system)
+            if written == [(rule.written,)]:
+                continue
+            save = self._store.write("save_rules", [(system, rule.written)])
+            if not written:
+                await self._store.commit([save])
+                continue
+            why = "its file has been edited"
+            if other := self.at_work(system):
+                if other.job.kind is not Kind.RULES:
+                    continue  # when that has ended
+                await self.cancel(other.job.id, OURSELVES, f"{why} again")
+            upto, now_ms = self._store.position("changes"), self._now_ms()
+            entities = tuple(sorted(rule.entities))
+            wanted = Job(
+                "", Kind.RULES, system, 0, now_ms, 1, upto, entities, "", False, 0.0, OURSELVES, why, now_ms
+            )  # fmt: skip
+            await self.start(wanted, more=[save])
+
+    async def _members_of(self, job: Job) -> Members | None:
+        """None: a person has to look first."""
+        if job.kind is not Kind.RULES:
+            return await members_of(self._store, job)
+        plan = self._lines[job.system].planned
+        found = await by_rules(self._store, job, plan, self._guards, self._now_ms())
+        report = self._store.write("save_report", [(job.id, json.dumps(found.report))])
+        if not found.beyond or job.approved:
+            await self._store.commit([report])
+            return found.members
+        text = (
+            f"{job.system}: {job.id} waits, because {job.why}, and that means {found.beyond}."
+            f" See: yellowbus replay show {job.id}"
+        )
+        alert = alert_message("held-job", job.system, job.id, self._now_ms(), text)
+        async with self._turn:
+            held = self.found(job.id).job
+            if held.state is State.RUNNING:
+                held = held._replace(state=State.PAUSED)
+                reason = f"beyond its limits: {found.beyond}"
+                row = self._turn_row(held)
+                await self._tell(held, Outcome.HELD, "held", "", reason, row, [report], [alert])
+        return None
+
     async def step(self, id_: str) -> None:
         """Put as many records as there is room for; end the job when all are put and taken."""
         if id_ not in self._members:
-            self._members[id_] = await members_of(self._store, self.found(id_).job)
+            found_members = await self._members_of(self.found(id_).job)
+            if found_members is None:
+                return
+            self._members[id_] = found_members
         async with self._turn:
             found = self.found(id_)
             if found.job.state is not State.RUNNING:

@@ -109,6 +109,7 @@ def _entry(pipeline: Pipeline, found: Standing) -> dict[str, Any]:
         "waiting": pipeline.jobs.waiting(id_) if open_ else 0,
         "outcomes": pipeline.jobs.outcomes(id_),
         "changed_ms": found.changed_ms,
+        "report": pipeline.jobs.report(id_),
         "hindered": (worker.unreachable if worker else "its destination is not configured") if open_ else "",
     }
 

@@ -391,4 +391,4 @@ def test_windows_of_time_and_jobs_are_there_again(tmp_path: Path) -> None:
 
     assert after["counts"]["records"] == before["counts"]["records"] > 100
     assert after["counts"]["send"] == 0
-    assert resumed["job"] == {**paused["job"], "state": "running"}
+    assert resumed["job"] == {**paused["job"], "state": "running", "approved": True}
