@@ -42,7 +42,9 @@ def show(where: Where, id: str) -> None:
     """Show one conflict with both sides' values."""
     answer = answer_of(where, "conflicts.show", {"id": id})
     found, zone = answer["conflict"], zone_of(answer)
-    click.echo(f"{found['id']}  {found['key']}  {found['state']}, rule {found['rule']}")
+    click.echo(
+        f"{found['id']}  {found['key']}, rev {found['rev']} now  {found['state']}, rule {found['rule']}"
+    )
     for side in found["sides"]:
         stood = "  <- stands" if found["winner"] == side["system"] else ""
         click.echo(f"\n{side['system']}, {when(side['at_ms'], zone)}, event {side['event']}{stood}")
@@ -58,28 +60,28 @@ def show(where: Where, id: str) -> None:
 @click.argument("id")
 @click.option("--take", default="", help="The system whose values are right.")
 @click.option(
-    "--set", "values", multiple=True, metavar="FIELD=VALUE", help="Or values of your own (JSON or text)."
+    "--set", "values", multiple=True, metavar="FIELD=VALUE", help="Or values of your own; blank: none."
 )
+@click.option("--rev", type=int, help="The rev that you have seen, where the record has changed since.")
 @click.option("--why", required=True, help="Why: it stands in the audit.")
-def resolve(where: Where, id: str, take: str, values: Sequence[str], why: str) -> None:
+def resolve(where: Where, id: str, take: str, values: Sequence[str], rev: int | None, why: str) -> None:
     """Pick what is right. All systems are brought up to date with it."""
     request: dict[str, object] = {"id": id, "take": take, "why": why}
     if values:
         request["values"] = _values(values)
+    if rev is not None:
+        request["looked_at"] = rev
     answer = answer_of(where, "conflicts.resolve", request)
     click.echo(f"{answer['key']}: {', '.join(answer['picked'])} picked (event {answer['event']})")
 
 
-def _values(given: Sequence[str]) -> Mapping[str, object]:
-    found: dict[str, object] = {}
+def _values(given: Sequence[str]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
     for each in given:
         name, equals, text = each.partition("=")
         if not equals:
             raise click.UsageError(f"--set {each}: no value (expected FIELD=VALUE)")
-        try:
-            found[name] = json.loads(text)
-        except ValueError:
-            found[name] = text
+        found[name] = text
     return found
 
 

@@ -14,10 +14,14 @@ def records() -> None:
 @bus_options
 @click.argument("stays", metavar="ENTITY/STAYS")
 @click.argument("leaves", metavar="ENTITY/LEAVES")
+@click.option("--rev", type=int, help="The rev of STAYS that you have seen (yellowbus explain).")
 @click.option("--why", required=True, help="Why: it stands in the audit.")
-def merge(where: Where, stays: str, leaves: str, why: str) -> None:
+def merge(where: Where, stays: str, leaves: str, rev: int | None, why: str) -> None:
     """Make two records one. STAYS keeps its key and its values; all ids of LEAVES are its aliases."""
-    answer = answer_of(where, "records.merge", {"stays": stays, "leaves": leaves, "why": why})
+    request: dict[str, object] = {"stays": stays, "leaves": leaves, "why": why}
+    if rev is not None:
+        request["looked_at"] = rev
+    answer = answer_of(where, "records.merge", request)
     click.echo(f"{answer['leaves']} is one with {answer['stays']} now (event {answer['event']})")
 
 

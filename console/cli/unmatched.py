@@ -43,11 +43,20 @@ def listed(where: Where, dismissed: bool, most: int, output: str, system: str) -
 @click.argument("record_of_system", metavar="SYSTEM:ID")
 @click.argument("record", metavar="ENTITY/KEY")
 @click.option("--undo", is_flag=True, help="Take a link apart again.")
+@click.option("--rev", type=int, help="The rev of the record that you have seen (yellowbus explain).")
 @click.option("--why", required=True, help="Why: it stands in the audit.")
-def link(where: Where, record_of_system: str, record: str, undo: bool, why: str) -> None:
+def link(where: Where, record_of_system: str, record: str, undo: bool, rev: int | None, why: str) -> None:
     """Say that SYSTEM's ID is the record ENTITY/KEY, for good. A second id of a system is an alias."""
     system, local_id = _name(record_of_system)
-    request = {"system": system, "local_id": local_id, "key": record, "why": why, "unlink": undo}
+    request: dict[str, object] = {
+        "system": system,
+        "local_id": local_id,
+        "key": record,
+        "why": why,
+        "unlink": undo,
+    }
+    if rev is not None:
+        request["looked_at"] = rev
     answer = answer_of(where, "unmatched.link", request)
     done = "is linked with it no more" if undo else "is linked with it"
     click.echo(f"{answer['key']}: {system}:{local_id} {done} (event {answer['event']})")

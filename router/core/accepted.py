@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bus.messages import Conflict, Seen, Value
-from router.core.rules import NOTHING_NORMAL, Normal
+from router.core.rules import NOTHING_NORMAL, Invariant, Normal
 
 Unit = tuple[str, ...]
 """Fields that are decided together: one, or a group."""
@@ -17,6 +17,16 @@ class Accepted(NamedTuple):
     values: tuple[Value, ...]
     rule: str
     conflict: Conflict | None = None
+
+
+def holds(invariant: Invariant, values: Mapping[str, Value]) -> bool:
+    """Does it hold for a record with these values? An expression that has no value here (a date that is not
+    given) is not broken.
+    """
+    try:
+        return invariant.program.execute({n: values.get(n) for n in invariant.program.variables}) is not False
+    except Exception:
+        return True
 
 
 def same(normal: Mapping[str, Normal], name: str, mine: Value, theirs: Value) -> bool:

@@ -1,7 +1,9 @@
 """Events that no system says: a date has come, and a person has picked what is right."""
 
+from collections.abc import Mapping
+
 from bus.messages import Event, Op, Origin, Outcome, Record, Value
-from router.core.accepted import Accepted, after_change
+from router.core.accepted import Accepted, after_change, holds
 from router.core.authority import Spans, owners_at
 from router.core.merge import Decision
 from router.core.rules import EntityRule
@@ -9,6 +11,7 @@ from router.core.voices import system_of
 
 PICKED = "picked"
 LOOK_AGAIN = "look again: it has changed since"
+BROKEN = "it would break what must hold:"
 
 
 def decide_date(
@@ -60,11 +63,25 @@ def decide_pick(record: Record | None, event: Event, rules: EntityRule, event_se
     newest = max((record.origins[name].rev for name in fields if name in record.origins), default=0)
     if not isinstance(looked_at, int) or newest > looked_at:
         return Decision(Outcome.REFUSED, record, False, Op.PICK, refused=tuple(fields), reason=LOOK_AGAIN)
+    stands = {**record.values, **fields}
+    broken = [each.text for each in rules.invariants if not holds(each, stands)]
+    if broken:
+        reason = f"{BROKEN} {'; '.join(broken)}"
+        return Decision(Outcome.REFUSED, record, False, Op.PICK, refused=tuple(fields), reason=reason)
     origin = Origin(event.system, event_seq, event.observed_at_ms, PICKED, record.rev + 1)
     after = _with(record, Accepted(tuple(fields), tuple(fields.values()), PICKED), origin, rules)
     asked = {name: systems for name, systems in record.asked.items() if name not in fields}
     changed = [name for name, value in fields.items() if record.values.get(name) != value]
     return _decided(after._replace(asked=asked), record, changed, event_seq, Op.PICK)
+
+
+def whole_groups(fields: Mapping[str, Value], record: Record, rules: EntityRule) -> dict[str, Value]:
+    """The fields with the other members of their groups, as these stand: a group moves as one."""
+    found = dict(fields)
+    for name in fields:
+        group = rules.fields[name].group if name in rules.fields else ()
+        found.update({each: record.values.get(each) for each in group if each not in found})
+    return found
 
 
 def _with(record: Record, accepted: Accepted, origin: Origin, rules: EntityRule) -> Record:

@@ -7,12 +7,12 @@ group, in the normal form of the system that speaks.
 4. Another has changed it too: a conflict, and the owner rule says which value stands.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
-from router.core.accepted import Accepted, Unit, after_change, same
+from router.core.accepted import Accepted, Unit, after_change, holds, same
 from router.core.authority import owners_at, wins
 from router.core.held import Told, in_hand, together
 from router.core.rules import EntityRule, FieldRule
@@ -273,7 +273,7 @@ class Draft:
         for invariant in self._rules.invariants:
             names = set(invariant.program.variables)
             values = self._values()
-            if _holds(invariant.program.execute, {name: values.get(name) for name in names}):
+            if holds(invariant, values):
                 continue
             for each in [one for one in self._accepted if names.intersection(one.unit)]:
                 self._accepted.remove(each)
@@ -373,12 +373,4 @@ class Draft:
         self._saying.disagrees(each.unit, each.values)
         self._ask(each.unit, origin.system)
         self._outcome(each.unit, Outcome.CONFLICT)
-        return True
-
-
-def _holds(execute: Callable[[dict[str, object]], object], values: dict[str, object]) -> bool:
-    """An expression that has no value here (a date that is not given) is not broken."""
-    try:
-        return execute(values) is not False
-    except Exception:
         return True

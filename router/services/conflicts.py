@@ -1,12 +1,18 @@
 """`conflicts`: two systems changed the same fields; what stands, what was claimed, and a person's pick."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from bus.codec import decode_conflict
 from bus.errors import BusError
-from bus.messages import EXISTENCE, Conflict, Op, Value
+from bus.messages import EXISTENCE, Conflict, Event, Op, Outcome, Record, Value
 from bus.services import Command
+from router.core.acts import LOOK_AGAIN, decide_pick, whole_groups
+from router.core.rules import EntityRule
+from router.core.values import EXPECTED, coerce
+from router.gathering import OPERATOR
 from router.pipeline import Pipeline
 from router.services.acts import act, known_entity, record_of, why_of
 from router.services.asking import asked, reply
@@ -30,29 +36,31 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
 
     async def shown(operator: str, request: bytes) -> bytes:
         row = _row(pipeline, str(asked(request).get("id", "")))
-        return reply({"timezone": pipeline.district.timezone, "conflict": _entry(row, values=True)})
+        rev = record_of(pipeline, row[1]).rev
+        entry = {**_entry(row, values=True), "rev": rev}
+        return reply({"timezone": pipeline.district.timezone, "conflict": entry})
 
     async def resolved(operator: str, request: bytes) -> bytes:
         says = asked(request)
         row = _row(pipeline, str(says.get("id", "")))
         conflict, _ = decode_conflict(row[4])
-        fields = _picked(conflict, says)
-        record = record_of(pipeline, conflict.key)
+        entity, record = known_entity(pipeline, conflict.key), record_of(pipeline, conflict.key)
+        rules, zone = pipeline.district.entities[entity], ZoneInfo(pipeline.district.timezone)
+        fields = whole_groups(_picked(conflict, says, rules, zone), record, rules)
         about = {
             "key": conflict.key,
-            "looked_at": int(says.get("looked_at", record.rev)),
+            "looked_at": _looked_at(row[0], conflict, record, fields, says.get("looked_at")),
             "conflict": row[0],
             "who": operator,
             "why": why_of(says),
         }
-        seq = await act(pipeline, now_ms, Op.PICK, known_entity(pipeline, conflict.key), about, fields)
+        try_ = Event("", OPERATOR, entity, Op.PICK, "", fields, False, now_ms(), act=about)
+        if (tried := decide_pick(record, try_, rules, 0)).outcome is Outcome.REFUSED:
+            raise _not_picked(row[0], record, tried.reason)
+        seq = await act(pipeline, now_ms, Op.PICK, entity, about, fields)
         after = record_of(pipeline, conflict.key)
-        done = all(after.values.get(name) == value for name, value in fields.items())
-        if not done:
-            raise BusError(
-                f"{row[0]}: {conflict.key} has changed since. Nothing was picked."
-                f" Look again: yellowbus conflicts show {row[0]}"
-            )
+        if any(after.values.get(name) != value for name, value in fields.items()):
+            raise _not_picked(row[0], after, LOOK_AGAIN)
         return reply({"picked": sorted(fields), "key": conflict.key, "event": seq})
 
     return [
@@ -90,7 +98,29 @@ def _entry(row: Sequence[Any], *, values: bool = False) -> Mapping[str, Any]:
     }
 
 
-def _picked(conflict: Conflict, says: Mapping[str, Any]) -> dict[str, Value]:
+def _looked_at(id_: str, conflict: Conflict, record: Record, fields: Mapping[str, Value], rev: object) -> int:
+    """The rev that the person saw: the one they say, else any, unless a field has got another value since
+    the conflict. Raises BusError.
+    """
+    if isinstance(rev, int):
+        return rev
+    known = max(conflict.event_seq, conflict.other_seq)
+    newer = [n for n in fields if n in record.origins and record.origins[n].event_seq > known]
+    if newer:
+        raise _not_picked(id_, record, f"{', '.join(newer)}: {LOOK_AGAIN}")
+    return record.rev
+
+
+def _not_picked(id_: str, record: Record, why: str) -> BusError:
+    return BusError(
+        f"{id_}: {record.key}: {why}. Nothing was picked. Look: yellowbus explain {record.key}; to pick all"
+        f" the same: --rev {record.rev}"
+        if LOOK_AGAIN in why
+        else f"{id_}: {record.key}: {why}. Nothing was picked. See: yellowbus conflicts show {id_}"
+    )
+
+
+def _picked(conflict: Conflict, says: Mapping[str, Any], rules: EntityRule, zone: tzinfo) -> dict[str, Value]:
     """The values that a person picks: one side's (`take`), or others (`values`). Raises BusError."""
     names = [name for name in conflict.fields if name != EXISTENCE]
     if not names:
@@ -103,15 +133,16 @@ def _picked(conflict: Conflict, says: Mapping[str, Any]) -> dict[str, Value]:
         }
     given = says.get("values")
     if isinstance(given, dict) and set(given) <= set(names) and given:
-        return {str(name): _value(value) for name, value in given.items()}
+        return {str(name): _value(rules, str(name), value, zone) for name, value in given.items()}
     raise BusError(f"take: expected one of {', '.join(sides)}, or values of {', '.join(names)}")
 
 
-def _value(value: object) -> Value:
-    if isinstance(value, list):
-        return tuple(str(each) for each in value)
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise BusError(
-        f"values: {type(value).__name__} is no value (expected text, number, boolean, list or null)"
-    )
+def _value(rules: EntityRule, name: str, value: object, zone: tzinfo) -> Value:
+    """Text as a source's is read, or a value of the field's own type. Raises BusError, without the value."""
+    field = rules.fields.get(name)
+    if field is None:
+        raise BusError(f"{name}: {rules.name} has no such field any more. Nothing was picked")
+    try:
+        return coerce(field.type, value, zone)
+    except ValueError:
+        raise BusError(f"{name}: expected {EXPECTED[field.type]}. Nothing was picked") from None

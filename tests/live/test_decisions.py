@@ -199,6 +199,18 @@ async def test_a_person_picks_where_two_have_changed_the_same(place: Place, url:
             "picked",
         )
         assert (await district.says("conflicts", "list"))["conflicts"][0]["state"] == "picked"
+
+        # Somebody else has not seen that yet. Digits are text in a field of text.
+        resolve = ("conflicts", "resolve", conflict["id"], "--set", "phone=3", "--why", "they called")
+        late = await asyncio.to_thread(district.run, *resolve)
+        rev = explained["rev"]
+        assert late.exit_code != 0 and f"--rev {rev}" in late.output
+        assert district.there(id_)["phone"] == "2"
+        again = await asyncio.to_thread(district.run, *resolve, "--rev", str(rev))
+        assert again.exit_code == 0, again.output
+        await district.quiet()
+        assert (await district.says("explain", key))["fields"]["phone"]["value"] == "3"
+        assert district.there(id_)["phone"] == "3"
         async with JetStream.connect(place.address) as bus:
             kept = [s async for page in bus.read("AUDIT", subject="audit.conflict.>") for s in page]
         assert [decode_conflict(each.body)[0].fields for each in kept] == [("phone",)]

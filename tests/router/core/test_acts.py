@@ -1,8 +1,11 @@
 """Dates and people decide."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from bus.messages import Claim, Event, Op, Origin, Outcome, Record, Seen
-from router.core.acts import decide_date, decide_pick
-from router.core.rules import EntityRule, FieldRule, Period, Type
+from router.core.acts import BROKEN, decide_date, decide_pick, whole_groups
+from router.core.rules import EntityRule, FieldRule, Invariant, Period, Type
 
 BADGE = FieldRule(
     name="badge",
@@ -71,3 +74,31 @@ def test_a_pick_on_what_has_changed_since_answers_look_again() -> None:
     assert decide_pick(newer, pick("2", 2), RULES, 12).outcome is Outcome.REFUSED
     assert decide_pick(newer, pick("2", 3), RULES, 12).outcome is Outcome.ACCEPTED
     assert decide_pick(None, pick("2", 3), RULES, 12).outcome is Outcome.REFUSED
+
+
+class OneDigit:
+    """The expression `size(badge) == 1`."""
+
+    variables = ("badge",)
+
+    def execute(self, context: Mapping[str, object], /) -> object:
+        return len(str(context["badge"])) == 1
+
+
+def test_what_a_person_picks_must_hold_what_holds_in_every_record() -> None:
+    rules = replace(RULES, invariants=(Invariant(text="size(badge) == 1", program=OneDigit()),))
+    broken = decide_pick(RECORD, pick("22", 3), rules, 12)
+
+    assert (broken.outcome, broken.refused) == (Outcome.REFUSED, ("badge",))
+    assert broken.reason == f"{BROKEN} size(badge) == 1"
+    assert decide_pick(RECORD, pick("2", 3), rules, 12).outcome is Outcome.ACCEPTED
+
+
+def test_who_picks_one_member_of_a_group_picks_it_whole() -> None:
+    group = ("street", "town")
+    fields = {n: FieldRule(name=n, type=Type.TEXT, owner="sis", group=group) for n in group}
+    rules = replace(RULES, fields={**RULES.fields, **fields})
+    record = RECORD._replace(values={"badge": "1", "street": "A 1", "town": "Ulm"})
+
+    assert whole_groups({"town": "Bonn"}, record, rules) == {"street": "A 1", "town": "Bonn"}
+    assert whole_groups({"badge": "2"}, record, rules) == {"badge": "2"}
