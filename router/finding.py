@@ -12,7 +12,16 @@ from bus.messages import Event, Op, Record
 from bus.port import Message
 from router.batch import Batch
 from router.core.authority import owners_at
-from router.core.identity import LinkName, hub_text, is_another, key_for, match_texts, recognised_by
+from router.core.identity import (
+    SEARCH,
+    LinkName,
+    found_by,
+    hub_text,
+    is_another,
+    key_for,
+    match_texts,
+    recognised_by,
+)
 from router.core.joining import HUB
 from router.core.rules import EntityRule
 from router.core.voices import names_of
@@ -40,6 +49,10 @@ class Finding:
         self._tokens = tokens
         self._entities = entities
         self._matched = {name: recognised_by(rule) for name, rule in entities.items()}
+        searched = {
+            name: any(each.search for each in rule.fields.values()) for name, rule in entities.items()
+        }
+        self._found = {name for name in entities if self._matched[name] or searched[name]}
         self._stopped: set[LinkName] = {(s, e, i) for s, e, i in store.read("stopped")}
         """Names of records that wait unmatched though the crosswalk knows them; some may wait no more."""
 
@@ -142,7 +155,7 @@ class Finding:
                 self._link(batch, name, record.key)
             if not record.into:  # else they are the other record's already
                 self._unlink(batch, then - now, record.key)
-        if self._matched.get(record.entity):
+        if record.entity in self._found:
             self._matches(batch, before, record)
         if before is None and self._entities[record.entity].hub_ids:
             self._say_again(batch, self._tokens(hub_text(record.key)), record.event_seq)
@@ -164,14 +177,15 @@ class Finding:
 
     def _matches(self, batch: Batch, before: Record | None, record: Record) -> None:
         rules = self._entities[record.entity]
-        old = match_texts(rules, before.values) if before and not before.deleted else []
-        new = match_texts(rules, record.values) if not record.deleted else []
-        for text in set(old) - set(new) - {""}:
+        old = found_by(rules, before.values) if before and not before.deleted else []
+        new = found_by(rules, record.values) if not record.deleted else []
+        for text in set(old) - set(new):
             batch.matches.setdefault(self._tokens(f"{record.entity}/{text}"), {})[record.key] = False
-        for text in set(new) - set(old) - {""}:
+        for text in set(new) - set(old):
             token = self._tokens(f"{record.entity}/{text}")
             batch.matches.setdefault(token, {})[record.key] = True
-            self._say_again(batch, token, record.event_seq)
+            if not text.startswith(SEARCH):
+                self._say_again(batch, token, record.event_seq)
 
     def _say_again(self, batch: Batch, token: str, seq: int) -> None:
         """What waited for a record like this one is decided again, as a new event."""

@@ -24,7 +24,7 @@ from bus.messages import AuditRecord, Event, Outcome, Record, Step
 from bus.port import Bus, Stored
 from router.core.authority import next_instant
 from router.core.hearing import hear
-from router.core.identity import hub_text, match_rules, match_texts, named, references, resolve
+from router.core.identity import found_by, hub_text, match_texts, named, references, resolve
 from router.core.rules import DestinationRule, District
 from router.core.voices import names_of
 from router.database import Database, Write
@@ -309,8 +309,8 @@ class Rebuild:
                 rule = rules[record.entity]
                 fields = self._references[record.entity]
                 loose += [(*name, record.key) for name in sorted(loose_in(record, fields))]
-                texts = match_texts(rule, record.values) if match_rules(rule) else []
-                tokens += [(self._tokens(f"{record.entity}/{text}"), record.key) for text in texts if text]
+                texts = found_by(rule, record.values)
+                tokens += [(self._tokens(f"{record.entity}/{text}"), record.key) for text in texts]
                 spans = spanning.of(
                     record.entity, record.values, lambda keys: self._store.records(list(keys))
                 )

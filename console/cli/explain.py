@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
@@ -17,14 +16,14 @@ from .screen import screen
 @click.command()
 @bus_options
 @click.option("--field", default="", help="Only this field.")
-@click.option("--at", default="", help="As it was then: an ISO time; without a zone this machine's.")
+@click.option("--at", default="", help="As it was then: an ISO time; without a zone the district's.")
 @click.option("--output", default="table", show_default=True, type=click.Choice(["table", "json"]))
 @click.argument("record")
 def explain(where: Where, field: str, at: str, output: str, record: str) -> None:
     """Say why RECORD is as it is: ENTITY/KEY, SYSTEM:ID, or the value of a field that may be searched."""
     request: dict[str, object] = {"record": record}
     if at:
-        request["at_ms"] = _instant_ms(at)
+        request["at"] = at
     answer = answer_of(where, "explain", request)
     if output == "json":
         click.echo(json.dumps(answer, ensure_ascii=False))
@@ -36,13 +35,6 @@ def explain(where: Where, field: str, at: str, output: str, record: str) -> None
         _print(answer, field)
 
 
-def _instant_ms(text: str) -> int:
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
-        raise click.UsageError(f"--at {text}: no time (expected ISO, as in 2026-11-20T02:00)") from None
-
-
 def _print(answer: Mapping[str, Any], field: str) -> None:
     if field and field not in answer["fields"]:
         raise click.UsageError(f"--field {field}: {answer['entity']} has no such field")
@@ -51,6 +43,10 @@ def _print(answer: Mapping[str, Any], field: str) -> None:
     if answer.get("one_with"):
         click.echo(f"one with {', '.join(answer['one_with'])} (yellowbus records split takes them apart)")
     screen().print(_fields(answer, field))
+    if not answer.get("claims_of_then", True):
+        click.echo(
+            "Of claims that were refused by then it shows those that a later change has seen.", err=True
+        )
     if answer["systems"] and not field:
         screen().print(_systems(answer))
 

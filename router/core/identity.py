@@ -1,6 +1,7 @@
 """Which record is an event about? The crosswalk knows; an unknown id of the owner makes a record."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from bus.messages import Event, Fields, Record, Value
 from router.core.rules import EntityRule, Type
@@ -88,6 +89,10 @@ def _key(system: str, to: tuple[str, ...], local_id: str, links: Mapping[LinkNam
     return f"{UNKNOWN}/{local_id}"
 
 
+SEARCH: Final = "?"
+"""Begins what only people look for: no system's record is recognised by it."""
+
+
 def match_rules(rules: EntityRule) -> tuple[tuple[str, ...], ...]:
     """By which fields a record without a link is recognised, the first rule first."""
     return (*((rules.identity,) if rules.identity else ()), *rules.match)
@@ -114,6 +119,20 @@ def match_texts(rules: EntityRule, fields: Mapping[str, Value]) -> list[str]:
         else:
             found.append(f"{number}:" + "\x1f".join(_folded(value) for value in values))
     return found
+
+
+def search_text(name: str, value: Value) -> str:
+    """What a person finds a record by who knows the value of that field."""
+    return f"{SEARCH}{name}:{_folded(value)}"
+
+
+def found_by(rules: EntityRule, fields: Mapping[str, Value]) -> list[str]:
+    """All that a record is found by: what its match rules say, and its fields with `search`."""
+    names = [name for name, rule in rules.fields.items() if rule.search and fields.get(name) is not None]
+    return [
+        *filter(None, match_texts(rules, fields)),
+        *(search_text(name, fields[name]) for name in names),
+    ]
 
 
 def recognised_by(rules: EntityRule) -> tuple[str, ...]:

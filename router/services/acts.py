@@ -59,5 +59,7 @@ def known_entity(pipeline: Pipeline, key: str) -> str:
     entity = entity_of(key)
     if entity not in pipeline.district.entities:
         names = ", ".join(pipeline.district.entities)
-        raise BusError(f"{key}: {entity} is no entity here (expected one of: {names})")
+        raise BusError(
+            f"{key!r}: {entity!r} is no entity here (expected entity/id, the entity one of: {names})"
+        )
     return entity

@@ -1,6 +1,8 @@
 """`explain`: why each field of a record has its value, and what each system has of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,7 @@ from bus.messages import EXISTENCE, Record
 from bus.services import Command
 from router.core.authority import Spans, owners_at
 from router.core.held import UNKNOWN, known, not_taken_up
+from router.core.identity import search_text
 from router.core.joining import HUB
 from router.core.rules import EntityRule
 from router.pipeline import Pipeline
@@ -19,6 +22,7 @@ from router.services.asking import asked, reply
 from router.spans import Spanning
 
 HITS_MAX: Final = 20
+CONFLICTS_MAX: Final = 10_000
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
@@ -29,14 +33,30 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         hits = keys_of(pipeline, str(says.get("record", "")))
         if len(hits) != 1:
             return reply({"timezone": pipeline.district.timezone, "hits": hits})
-        at_ms = int(says.get("at_ms", 0))
+        at_ms = _instant_ms(pipeline, str(says.get("at", "")))
         record = await _as_of(pipeline, hits[0], at_ms) if at_ms else record_of(pipeline, hits[0])
-        found = _explained(pipeline, record, at_ms or now_ms(), now=not at_ms)
+        spans = await _spans(pipeline, record, at_ms)
+        found = _explained(pipeline, record, at_ms or now_ms(), spans, now=not at_ms)
         return reply({"timezone": pipeline.district.timezone, "hits": hits, **found})
 
     return [
         Command(what="explain", answer=explained, description="A record: why it is as it is, who has what")
     ]
+
+
+def _instant_ms(pipeline: Pipeline, text: str) -> int:
+    """A time as a person writes it, the district's if it has no zone; 0: none. Raises BusError."""
+    if not text:
+        return 0
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BusError(f"at: {text!r} is no time (expected ISO, as in 2026-11-20T02:00)") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=_zone(pipeline))).timestamp() * 1000)
+
+
+def _zone(pipeline: Pipeline) -> ZoneInfo:
+    return ZoneInfo(pipeline.district.timezone)
 
 
 def keys_of(pipeline: Pipeline, name: str) -> list[str]:
@@ -61,14 +81,14 @@ def keys_of(pipeline: Pipeline, name: str) -> list[str]:
 
 
 def _searched(pipeline: Pipeline, text: str) -> list[str]:
-    """Records that are recognised by one field of that value: the fields with a match rule of their own."""
-    found: set[str] = set()
-    for entity, rules in pipeline.district.entities.items():
-        number = 1 if rules.identity else 0
-        for index, names in enumerate(rules.match):
-            if len(names) == 1 and rules.fields[names[0]].search:
-                token = pipeline.tokens(f"{entity}/{index + number}:{text.strip().casefold()}")
-                found.update(str(key) for (key,) in pipeline.store.read("matching", token))
+    """Records that have that value in a field with `search`."""
+    tokens = [
+        pipeline.tokens(f"{entity}/{search_text(name, text)}")
+        for entity, rules in pipeline.district.entities.items()
+        for name, rule in rules.fields.items()
+        if rule.search
+    ]
+    found = {str(key) for token in tokens for (key,) in pipeline.store.read("matching", token)}
     return sorted(found)[:HITS_MAX]
 
 
@@ -88,22 +108,57 @@ async def _as_of(pipeline: Pipeline, key: str, at_ms: int) -> Record:
                 found = change.record
     if found is None:
         raise BusError(
-            f"{key}: nothing is kept of it from that time (the oldest change kept is of {oldest_ms} ms)"
+            f"{key}: nothing is kept of it from that time: the oldest change kept is of"
+            f" {datetime.fromtimestamp(oldest_ms / 1000, _zone(pipeline)).isoformat(' ', 'seconds')}"
             if oldest_ms
             else f"{key}: there is no such record"
         )
     return found
 
 
-def _explained(pipeline: Pipeline, record: Record, at_ms: int, *, now: bool) -> Mapping[str, Any]:
+async def _spans(pipeline: Pipeline, record: Record, at_ms: int) -> Spans:
+    """The terms that a record's owners depend on: as they are, or as they were then (0: now). Of a term that
+    is not kept from that time nothing is known.
+    """
+    district = pipeline.district
+    spanning = Spanning(district.entities, ZoneInfo(district.timezone))
+    if not at_ms:
+        return spanning.of(record.entity, record.values, lambda keys: pipeline.store.records(list(keys)))
+    then = _Then()
+    while True:
+        spans = spanning.of(record.entity, record.values, then.look)
+        if not then.missing:
+            return spans
+        for key in then.missing:
+            with suppress(BusError):
+                then.known[key] = await _as_of(pipeline, key, at_ms)
+        then.asked |= then.missing
+        then.missing = set()
+
+
+class _Then:
+    """Records as they were, those that have been fetched; `missing`: those that were asked for besides."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Record] = {}
+        self.asked: set[str] = set()
+        self.missing: set[str] = set()
+
+    def look(self, keys: Iterable[str]) -> dict[str, Record]:
+        wanted = set(keys)
+        self.missing |= wanted - self.asked
+        return {key: self.known[key] for key in wanted if key in self.known}
+
+
+def _explained(
+    pipeline: Pipeline, record: Record, at_ms: int, spans: Spans, *, now: bool
+) -> Mapping[str, Any]:
     rules = pipeline.district.entities[record.entity]
     conflicts = [
         (id_, at, state, decode_conflict(body)[0])
-        for id_, _, at, state, body in pipeline.store.read("conflicts", "", record.key, 200, 0)
+        for id_, _, at, state, body in pipeline.store.read("conflicts", "", record.key, CONFLICTS_MAX, 0)
+        if at <= at_ms
     ]
-    district = pipeline.district
-    spanning = Spanning(district.entities, ZoneInfo(district.timezone))
-    spans = spanning.of(record.entity, record.values, lambda keys: pipeline.store.records(list(keys)))
     last: dict[str, dict[str, Any]] = {}
     for id_, conflict_ms, state, conflict in reversed(conflicts):
         for name in conflict.fields:
@@ -120,6 +175,7 @@ def _explained(pipeline: Pipeline, record: Record, at_ms: int, *, now: bool) -> 
             name: _field(record, rules, name, at_ms, spans) | {"conflict": last.get(name)}
             for name in rules.fields
         },
+        "claims_of_then": now,  # a claim that made no change is nowhere as of then
         "systems": _systems(pipeline, record) if now else {},
     }
 
