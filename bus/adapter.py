@@ -275,6 +275,24 @@ class Receipt(NamedTuple):
     tried: bool = True
 
 
+class Listed(NamedTuple):
+    """One record as a destination has it, live. `local_id`: its id there, as in a receipt, or else the hub's
+    id of it. `fields`: of those that the configuration names what can be read; a blank one may be left out.
+    """
+
+    local_id: str
+    fields: Fields
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """What a destination may have besides, which can say all that it has: it can be compared."""
+
+    def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
+        """All of an entity's table, a page at a time; whole, or it raises Unavailable. Changes nothing."""
+        ...
+
+
 @runtime_checkable
 class Destination(Protocol):
     """A system that wants to be told."""

@@ -617,6 +617,11 @@ SELECT r.id, r.key, r.rev, l.rev, l.epoch, l.seq, l.hash, l.local_id FROM record
 LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE r.id > ?2 AND r.entity IN (SELECT value FROM json_each(?3)) ORDER BY r.id LIMIT ?4;
 
+-- compared: these records (JSON), as `surveyed`, without those that wait to be delivered
+SELECT r.id, r.key, r.rev, l.rev, l.epoch, l.seq, l.hash, l.local_id FROM json_each(?2) j
+JOIN record r ON r.id = j.value LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
+WHERE NOT EXISTS (SELECT 1 FROM work w WHERE w.destination = ?1 AND w.record = r.id);
+
 -- puts: how many records are on a work list for one reason
 SELECT count(*) FROM work WHERE put = ? AND put <> '';
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from adapters.oneroster_csv.sample import sample
 from bus.codec import decode_audit
@@ -27,7 +27,7 @@ from bus.embedded import address_in
 from bus.errors import Unavailable
 from bus.jetstream import JetStream
 from bus.messages import AuditRecord, Step
-from console.cli import flow
+from console.cli import flow, main
 from console.cli.flow import Flow
 from console.client import Client, Where, client
 from router.daemon import Signals, serve_forever
@@ -232,6 +232,15 @@ class Router:
         """The log's entries with this message."""
         entries = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
         return [entry for entry in entries if entry["message"] == message]
+
+
+def typed(place: Place, *arguments: str, answers: str = "") -> Result:
+    """A command of a person at this place; `answers` are typed when it asks."""
+    return CliRunner().invoke(main, [*arguments, "--state", str(place.state)], input=answers)
+
+
+async def run_command(place: Place, *arguments: str, answers: str = "") -> Result:
+    return await asyncio.to_thread(lambda: typed(place, *arguments, answers=answers))
 
 
 async def last_read(bus: Client) -> int:

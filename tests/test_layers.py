@@ -85,6 +85,8 @@ COVERED = {
     "router/gaps.py": "router/test_rebuild.py",
     "router/services/replay.py": "live/test_replay.py",
     "console/cli/replay.py": "live/test_replay.py",
+    "console/cli/compare.py": "live/test_compare.py",
+    "router/replay/comparing.py": "live/test_compare.py",
     "console/cli/backfill.py": "live/test_replay.py",
     "router/replay/marks.py": "router/replay/test_newcomers.py",
     "router/services/explain.py": "live/test_decisions.py",

@@ -5,7 +5,7 @@ what somebody else wrote since we looked. A record that is there is an account t
 the mapping has `active`, a delivery sets it, so that who comes back after a deactivation can sign in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -27,10 +27,11 @@ from adapters.scim.attributes import (
 )
 from adapters.scim.meaning import Meaning
 from adapters.scim.names import NOT_UNIQUE, TAKEN, Names
+from adapters.scim.paging import Incomplete, pages
 from adapters.scim.settings import Settings, wire_of
 from adapters.scim.wire import Answer, Lost
 from adapters.web.turns import in_turns, receipts
-from bus.adapter import Delivery, EntityShape, Misfit, Receipt, Surroundings, must_fit
+from bus.adapter import Delivery, EntityShape, Listed, Misfit, Receipt, Surroundings, must_fit
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
 
@@ -83,6 +84,24 @@ class Destination:
         results = await self._all(batch)
         await Names(self._wire, self._one, self._name_of).untangle(batch, results)
         return receipts(batch, results)
+
+    async def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
+        """All accounts that are switched on, as far as an entity's mapping names them. Raises Unavailable."""
+        attributes = self._attributes[entity]
+        try:
+            async for page in pages(self._wire, "Users", self.batch_records_max):
+                yield [
+                    Listed(
+                        str(get(account, "id")),
+                        {field: look(account, at or EXTERNAL_ID) for field, at in attributes.items()},
+                    )
+                    for account in page
+                    if get(account, "active") is not False
+                ]
+        except Incomplete as incomplete:
+            raise Unavailable(f"{self._system}: {incomplete}", runbook="scim-unavailable") from incomplete
+        except (Answer, Lost) as error:
+            raise self._meaning.unavailable(error) from error
 
     async def close(self) -> None:
         """Let go of the connections. Twice is fine."""

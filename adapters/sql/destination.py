@@ -6,7 +6,7 @@ of the router never waits for a disk.
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from adapters.sql import dialect, rows, schema
 from bus import adapter
-from bus.adapter import Delivery, EntityShape, Misfit, Receipt, Surroundings, must_fit
+from bus.adapter import Delivery, EntityShape, Listed, Misfit, Receipt, Surroundings, must_fit
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome, Value
 
@@ -81,6 +81,13 @@ class Destination:
         """Write a batch in one transaction. Raises Unavailable when it is locked, full or broken."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, batch)
 
+    async def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
+        """All live rows of an entity's table, in the order of their ids. Raises Unavailable."""
+        shape, loop, last = self._shapes[entity], asyncio.get_running_loop(), None
+        while page := await loop.run_in_executor(self._thread, self._page, shape, last):
+            last = page[-1][0]
+            yield [rows.listed(row, shape) for row in page]
+
     async def close(self) -> None:
         """Let go of the file. Twice is fine."""
         if not self._closed:
@@ -125,6 +132,12 @@ class Destination:
                 return self._settle(self._connected(), batch, at)
         except ConfigError as error:  # the tables have changed since `check`
             raise Unavailable(error.message, runbook="sql-schema") from error
+
+    def _page(self, shape: EntityShape, last: object) -> list[tuple[Value, ...]]:
+        names = [name for name, _ in shape.fields]
+        with self._errors():
+            sql = dialect.page(shape.table, shape.id_field, names, is_first=last is None)
+            return self._connected().execute(sql, () if last is None else (last,)).fetchall()
 
     def _settle(self, connection: sqlite3.Connection, batch: Sequence[Delivery], at: str) -> list[Receipt]:
         """All in one transaction; if the database refuses, halve until the one that it refuses is alone."""

@@ -14,6 +14,8 @@ PARAMETERS_MAX: Final = 32_000
 
 ROWS_MAX: Final = 1_024
 
+PAGE_ROWS: Final = 500
+
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, ROWS_MAX)
 
 TYPES: Final[Mapping[str, str]] = {
@@ -114,6 +116,25 @@ def upsert(table: str, id_field: str, columns: Sequence[str], rows: int) -> str:
         ON CONFLICT ({quote(id_field)}) DO UPDATE SET {", ".join(sets)}, deleted_at = NULL
         WHERE excluded._version > {t}._version
            OR excluded._version = {t}._version AND excluded._hash IS NOT {t}._hash"""
+
+
+def page(table: str, id_field: str, columns: Sequence[str], *, is_first: bool) -> str:
+    """Live rows in the order of their ids: id, then the columns. Parameter: the id of the last one before."""
+    names = ", ".join(map(quote, [id_field, *columns]))
+    after = "" if is_first else f"AND {quote(id_field)} > ?"
+    return f"""
+        SELECT {names} FROM {quote(table)} WHERE deleted_at IS NULL {after}
+        ORDER BY {quote(id_field)} LIMIT {PAGE_ROWS}"""
+
+
+@lru_cache(maxsize=256)
+def doubt(table: str, id_field: str, rows: int) -> str:
+    """What these rows have is not known: the next upsert writes them, if it is not older.
+
+    Parameters: the ids.
+    """
+    ids = ", ".join("?" * rows)
+    return f"UPDATE {quote(table)} SET _hash = '' WHERE {quote(id_field)} IN ({ids})"
 
 
 @lru_cache(maxsize=256)

@@ -12,8 +12,8 @@ from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from adapters.sql import dialect
-from bus.adapter import Delivery, EntityShape, Receipt
-from bus.messages import Op, Outcome
+from bus.adapter import Delivery, EntityShape, Listed, Receipt
+from bus.messages import Op, Outcome, Value
 
 Parameter = str | int | float | None
 _T = TypeVar("_T")
@@ -121,6 +121,7 @@ def _upsert(
 
     write: list[tuple[Parameter, ...]] = []
     buried: list[Parameter] = []
+    doubted: list[Parameter] = []
     for row, (hash_, values) in zip(rows, _contents(rows, columns, shape), strict=True):
         version = row.delivery.version.number
         there = held.get(str(row.id)) if held else None
@@ -128,6 +129,10 @@ def _upsert(
         if there is not None:
             if there.version > version:
                 outcome = Outcome.SUPERSEDED
+            elif there.hash == hash_ and row.delivery.again:
+                doubted.append(
+                    row.id
+                )  # somebody may have edited the row, and the hash beside it tells nothing
             elif there.hash == hash_:
                 outcome = Outcome.UNCHANGED
             if not there.row and outcome is not Outcome.SUPERSEDED:
@@ -138,6 +143,8 @@ def _upsert(
             write.append((row.id, version, hash_, *values))
         result.receipts[row.delivery.key] = _receipt(row, outcome)
 
+    for size, ids in _chunks(doubted, 1):
+        result.statements.append(Statement(dialect.doubt(shape.table, shape.id_field, size), ids))
     for size, chunk in _chunks(write, 3 + len(columns)):
         sql = dialect.upsert(shape.table, shape.id_field, columns, size)
         result.statements.append(Statement(sql, list(chain.from_iterable(chunk)), len({r[0] for r in chunk})))
@@ -164,6 +171,25 @@ def _contents(
         content = seed.copy()
         content.update(repr(values).encode())  # repr escapes half surrogate pairs
         yield content.hexdigest(), values
+
+
+def listed(row: tuple[Value, ...], shape: EntityShape) -> Listed:
+    """A row of `dialect.page`, as it was told."""
+    return Listed(
+        str(row[0]),
+        {name: _told(value, type_) for value, (name, type_) in zip(row[1:], shape.fields, strict=True)},
+    )
+
+
+def _told(value: Value, type_: str) -> Value:
+    if type_ == "boolean" and isinstance(value, int):
+        return bool(value)
+    if type_ in ("list", "references") and isinstance(value, str):
+        try:
+            return tuple(str(each) for each in json.loads(value))
+        except (ValueError, TypeError):
+            return value  # no list any more: it differs from every one
+    return value
 
 
 @lru_cache(maxsize=4_096)

@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "backfill": Command(
         "console.cli.backfill:backfill", "Bring all records that there are to a destination."
     ),
+    "compare": Command("console.cli.compare:compare", "Read back what a destination has, and what differs."),
     "shares": Command("console.cli.shares:shares", "Show which system gets which field, why, by what right."),
     "audit": Command("console.cli.audit:audit", "What happened, counted: what nobody had to do twice."),
     "rebuild": Command("router.commands.rebuild:rebuild", "Make the router's index again from the streams."),

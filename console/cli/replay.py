@@ -119,7 +119,7 @@ def listed(where: Where, system: str, most: int, output: str) -> None:
 def show(where: Where, id: str, output: str) -> None:
     """Show one job: what was asked, how far it is, how its records ended."""
     answer = answer_of(where, "replay.show", {"id": id})
-    click.echo(json.dumps(answer, ensure_ascii=False)) if output == "json" else _print(answer)
+    click.echo(json.dumps(answer, ensure_ascii=False)) if output == "json" else print_job(answer)
 
 
 @replay.command()
@@ -128,7 +128,7 @@ def show(where: Where, id: str, output: str) -> None:
 @click.option("--why", required=True, help="Why: it stands in the audit.")
 def pause(where: Where, id: str, why: str) -> None:
     """Stop a job for a while. What it has put on the work list already still goes."""
-    _print(answer_of(where, "replay.pause", {"id": id, "why": why}))
+    print_job(answer_of(where, "replay.pause", {"id": id, "why": why}))
 
 
 @replay.command()
@@ -137,7 +137,7 @@ def pause(where: Where, id: str, why: str) -> None:
 @click.option("--why", required=True, help="Why: it stands in the audit.")
 def resume(where: Where, id: str, why: str) -> None:
     """Let a job go on where it stopped."""
-    _print(answer_of(where, "replay.resume", {"id": id, "why": why}))
+    print_job(answer_of(where, "replay.resume", {"id": id, "why": why}))
 
 
 @replay.command()
@@ -146,7 +146,7 @@ def resume(where: Where, id: str, why: str) -> None:
 @click.option("--why", required=True, help="Why: it stands in the audit.")
 def cancel(where: Where, id: str, why: str) -> None:
     """End a job before its end. What it has sent stays: it is what the records are now."""
-    _print(answer_of(where, "replay.cancel", {"id": id, "why": why}))
+    print_job(answer_of(where, "replay.cancel", {"id": id, "why": why}))
 
 
 # -- what people see
@@ -195,7 +195,8 @@ def _is_worth_it(seen: Answer) -> bool:
     return bool(seen["counts"]["send"])
 
 
-def _print(answer: Answer) -> None:
+def print_job(answer: Answer) -> None:
+    """One job for people."""
     job, zone = answer["job"], zone_of(answer)
     click.echo(f"{job['id']}  to {job['system']}  {job['state']} since {when(answer['changed_ms'], zone)}")
     click.echo(f"  {_window(job, zone)}{_only(job)}")

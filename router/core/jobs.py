@@ -17,6 +17,7 @@ class Kind(StrEnum):
     REPLAY = "replay"
     BACKFILL = "backfill"
     RULES = "rules"
+    COMPARE = "compare"
 
 
 class State(StrEnum):
@@ -33,9 +34,9 @@ OPEN: Final = frozenset({State.RUNNING, State.PAUSED})
 
 class Job(NamedTuple):
     """What a person asked for. `from_ms`, `until_ms`: the window, [from, until); `first_seq`, `last_seq`: its
-    changes; a backfill has all records. `entities`, `record` (a key): only these ('' : all). `force`: also
-    what the ledger says is there. `rate_per_s` 0: the destination's own pace. `approved`: a person has seen
-    that it is beyond its limits.
+    changes; the others have all records. `entities`, `record` (a key): only these ('' : all). `force`: also
+    what the ledger says is there; of a compare, put what differs. `rate_per_s` 0: the destination's own pace.
+    `approved`: a person has seen that it is beyond its limits.
     """
 
     id: str

@@ -6,11 +6,11 @@ only bring the destination to where the record is, never back.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
 
 from bus import subjects
-from bus.adapter import Delivery, Destination, Receipt, Sleep
+from bus.adapter import Delivery, Destination, Listed, Lists, Receipt, Sleep
 from bus.errors import Unavailable
 from bus.messages import Op, Outcome, Record
 from bus.port import Message
@@ -121,6 +121,11 @@ class Worker:
     def claims_max(self) -> int:
         """How many records it takes up at once, if there are so many."""
         return min(self._adapter.batch_records_max, CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX)
+
+    @property
+    def listing(self) -> Callable[[str], AsyncIterator[Sequence[Listed]]] | None:
+        """Reads back all that it has of an entity, if its adapter can."""
+        return self._adapter.listing if isinstance(self._adapter, Lists) else None
 
     def wake(self) -> None:
         """There may be work."""

@@ -19,7 +19,10 @@ async def members_of(store: Store, job: Job) -> Members:
     """The records that a job is about."""
     await store.reached("changes", job.last_seq)
     members = Members(store.read("last_record")[0][0] or 0)
-    await (_of_window if job.kind is Kind.REPLAY else _all)(store, job, members)
+    if job.kind is Kind.REPLAY:
+        await _of_window(store, job, members)
+    elif job.kind is Kind.BACKFILL:
+        await _all(store, job, members)
     if job.record:
         members.only(store.read("record_of", job.record)[0][0])
     return members

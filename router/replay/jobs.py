@@ -17,12 +17,13 @@ from bus.errors import BusError, Garbage, Unavailable
 from bus.messages import AuditRecord, Outcome, Record, Step
 from bus.port import Bus, Message
 from router.alerts import alert_message
-from router.core.delivery import Planned
+from router.core.delivery import Planned, Route
 from router.core.jobs import OPEN, Job, Kind, Members, State, job_of
 from router.core.rules import District
 from router.database import Write
 from router.delivery.settled import Claim
 from router.outbox import Outbox, audit_messages
+from router.replay.comparing import Comparing, Listing
 from router.replay.finding import members_of
 from router.replay.survey import by_rules
 from router.steps import to_end
@@ -30,6 +31,8 @@ from router.store import Store
 
 LOOK_S: Final = 0.1
 """How often a job that runs looks whether there is room for more."""
+LATER_MS: Final = 30_000
+"""In how long a job is tried again whose destination, or disk, could not answer."""
 TENTHS: Final = 10
 LISTED_MAX: Final = 200
 OURSELVES: Final = "yellowbus"
@@ -52,6 +55,12 @@ class Line(Protocol):
     def claims_max(self) -> int: ...
 
     def wake(self) -> None: ...
+
+    @property
+    def routes(self) -> Mapping[str, Route]: ...
+
+    @property
+    def listing(self) -> Listing | None: ...
 
     def planned(self, claims: Sequence[Claim]) -> list[tuple[Claim, Record, Planned]]: ...
 
@@ -92,6 +101,7 @@ class Jobs:
         self._trouble = world.trouble
         self._members: dict[str, Members] = {}
         self._put_ms: dict[str, int] = {}
+        self._later_ms: dict[str, int] = {}
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
 
@@ -215,10 +225,13 @@ class Jobs:
                 await self._news.wait()
                 continue
             for each in running:
+                if self._later_ms.get(each.job.id, 0) > self._now_ms():
+                    continue
                 try:
                     await to_end(self.step(each.job.id))
                 except Unavailable as error:
                     self._trouble(f"{each.job.id}: {error}")
+                    self._later_ms[each.job.id] = self._now_ms() + LATER_MS
             await self._sleep(LOOK_S)
 
     def _at_work(self) -> list[Standing]:
@@ -248,12 +261,16 @@ class Jobs:
 
     async def _members_of(self, job: Job) -> Members | None:
         """None: a person has to look first."""
-        if job.kind is not Kind.RULES:
+        line, now_ms = self._lines[job.system], self._now_ms()
+        if job.kind is Kind.RULES:
+            found = await by_rules(self._store, job, line.planned, self._guards, now_ms)
+        elif job.kind is Kind.COMPARE and line.listing:
+            comparing = Comparing(self._store, job, line.planned, line.routes, now_ms)
+            found = await comparing.all(line.listing, self._guards)
+        else:
             return await members_of(self._store, job)
-        plan = self._lines[job.system].planned
-        found = await by_rules(self._store, job, plan, self._guards, self._now_ms())
         report = self._store.write("save_report", [(job.id, json.dumps(found.report))])
-        if not found.beyond or job.approved:
+        if not found.beyond or job.approved or not len(found.members):
             await self._store.commit([report])
             return found.members
         text = (

@@ -38,7 +38,7 @@ async def by_rules(store: Store, job: Job, plan: Plan, guards: Guards, now_ms: i
     after, entities = 0, json.dumps(job.entities)
     while rows := store.read("surveyed", job.system, after, entities, RECORDS_AT_ONCE):
         after = rows[-1][0]
-        for claim, record, found in plan([_claim(row, now_ms) for row in rows]):
+        for claim, record, found in plan([claim_of(row, now_ms) for row in rows]):
             there[record.entity] += bool(claim.held.hash)
             if found.delivery:
                 members.add([claim.record])
@@ -47,11 +47,12 @@ async def by_rules(store: Store, job: Job, plan: Plan, guards: Guards, now_ms: i
     return Survey(
         members,
         {"changes": [[entity, op, count] for (entity, op), count in sorted(counts.items())]},
-        _beyond(counts, there, guards),
+        beyond(counts, there, guards),
     )
 
 
-def _claim(row: tuple[Any, ...], now_ms: int) -> Claim:
+def claim_of(row: tuple[Any, ...], now_ms: int) -> Claim:
+    """From a row of `surveyed` or `compared`."""
     id_, key, rev, held_rev, epoch, seq, hash_, local_id = row
     held = NOTHING_HELD if hash_ is None else Held(held_rev, Version(epoch, seq), hash_, local_id)
     return Claim(0, id_, key, rev, 0, now_ms, held)
@@ -63,7 +64,8 @@ def _op(claim: Claim, found: Planned) -> str:
     return Op.CREATE.value if claim.held.is_new else Op.UPDATE.value
 
 
-def _beyond(counts: Counter[tuple[str, str]], there: Counter[str], guards: Guards) -> str:
+def beyond(counts: Counter[tuple[str, str]], there: Counter[str], guards: Guards) -> str:
+    """What of it is more than a plan may do unseen, in words; '' : nothing is."""
     limits: dict[str, Limit] = {
         Op.CREATE.value: guards.district_creates,
         Op.UPDATE.value: guards.district_updates,

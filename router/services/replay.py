@@ -77,7 +77,9 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
 
     all_previewed = partial(previewed, kind=Kind.BACKFILL)
     all_started = partial(started, kind=Kind.BACKFILL)
+    compared = partial(started, kind=Kind.COMPARE)
     return [
+        Command(what="compare.start", answer=compared, description="Read back what a destination has"),
         Command(what="backfill.preview", answer=all_previewed, description="What a backfill would send"),
         Command(what="backfill.start", answer=all_started, description="All records there are, with why"),
         Command(what="replay.preview", answer=previewed, description="What a replay would send, counted"),
@@ -121,6 +123,8 @@ async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: 
         known = ", ".join(pipeline.workers) or "none"
         raise BusError(f"{kind}: {system!r} is no destination here (expected one of: {known})")
     worker, force = pipeline.workers[system], bool(says.get("force"))
+    if kind is Kind.COMPARE:
+        _may_be_compared(pipeline, system)
     if force and worker.mode != LIVE:
         raise BusError(
             f"{system}: its mode is {worker.mode}: --force would send nothing. See: yellowbus adopt"
@@ -150,6 +154,15 @@ async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: 
         str(says.get("why", "")),
         at_ms,
     )
+
+
+def _may_be_compared(pipeline: Pipeline, system: str) -> None:
+    worker, rule = pipeline.workers[system], pipeline.district.systems[system].destination
+    if worker.listing is None:
+        adapter = rule.adapter if rule else ""
+        raise BusError(f"{system}: {adapter} cannot list what it has, so it cannot be compared")
+    if worker.mode != LIVE:
+        raise BusError(f"{system}: its mode is {worker.mode}. See: yellowbus adopt")
 
 
 def _bounds(pipeline: Pipeline, says: Mapping[str, Any], at_ms: int) -> tuple[int, int]:

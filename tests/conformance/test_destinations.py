@@ -7,9 +7,10 @@ import pytest
 from conformance.files import Delimited, DelimitedChanges, OneRosterCsv
 from conformance.subjects import Http, HttpOwnIds, Scim, Sql, Subject
 
-from bus.adapter import Destination
+from bus.adapter import Destination, Lists
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
+from router.core.comparing import differing
 
 SUBJECTS: list[type[Subject]] = [
     Sql,
@@ -262,3 +263,37 @@ async def test_a_refused_credential_is_unavailable_with_a_runbook(subject: Subje
             await call()
         assert raised.value.runbook == "token-refused"
     await destination.close()
+
+
+async def test_what_it_lists_is_what_it_was_told(subject: Subject, there: Destination) -> None:
+    if not isinstance(there, Lists):
+        pytest.skip("it cannot say all that it has")
+    texts = {"1001": "Ada", "1002": PLANES, "1003": "gone", "1004": ""}
+    receipts = await there.apply(
+        [
+            subject.delivery(id_, n, subject.fields(id_, text))
+            for n, (id_, text) in enumerate(texts.items(), 1)
+        ]
+    )
+    ids = {receipt.key.partition("/")[2]: receipt.local_id for receipt in receipts}
+    gone = subject.delivery("1003", 9, op=Op.DELETE, deactivate=True, local_id=ids["1003"])
+    await there.apply([gone])
+
+    listed = {each.local_id: each.fields async for page in there.listing(subject.entity) for each in page}
+    assert set(listed) == {ids[id_] or id_ for id_ in ("1001", "1002", "1004")}
+    for id_ in ("1001", "1002", "1004"):
+        assert differing(subject.fields(id_, texts[id_]), listed[ids[id_] or id_]) == []
+        assert differing(subject.fields(id_, "else"), listed[ids[id_] or id_]) == [subject.text_field]
+
+
+async def test_a_listing_that_it_cannot_give_is_said_to_be_none(subject: Subject) -> None:
+    """Half a list would look like records that are gone."""
+    destination = subject.make_unreachable()
+    try:
+        if not isinstance(destination, Lists):
+            pytest.skip("it cannot say all that it has")
+        with pytest.raises(Unavailable):
+            async for _ in destination.listing(subject.entity):
+                pass
+    finally:
+        await destination.close()

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from running import (
     Place,
     Router,
     check_destinations,
     lay_out,
+    run_command,
     sampled,
     through,
 )
@@ -24,7 +24,6 @@ from running import (
 from bus.codec import decode_audit
 from bus.jetstream import JetStream
 from bus.messages import AuditRecord
-from console.cli import main
 from console.client import client
 
 STUDENTS = 60
@@ -41,18 +40,10 @@ def router(place: Place) -> Iterator[Router]:
         yield router
 
 
-def typed(place: Place, *arguments: str, answers: str = "") -> Result:
-    return CliRunner().invoke(main, [*arguments, "--state", str(place.state)], input=answers)
-
-
-async def run(place: Place, *arguments: str, answers: str = "") -> Result:
-    return await asyncio.to_thread(lambda: typed(place, *arguments, answers=answers))
-
-
 async def replay(place: Place, *arguments: str) -> str:
     """Start a replay of all that was; the id of its job."""
     told = ("--to", "warehouse", "--since", "1h", "--yes", "--why", "the vendor restored a backup")
-    result = await run(place, "replay", *told, *arguments)
+    result = await run_command(place, "replay", *told, *arguments)
     assert result.exit_code == 0, result.output
     return result.stdout.splitlines()[-1].partition(" ")[0]
 
@@ -130,7 +121,7 @@ async def test_what_a_restored_backup_has_lost_is_brought_again_and_nothing_twic
     with pytest.raises(AssertionError):
         check_destinations(place, package)
 
-    first = await run(place, "replay", "--to", "warehouse", "--since", "1h", "--yes", "--why", "x")
+    first = await run_command(place, "replay", "--to", "warehouse", "--since", "1h", "--yes", "--why", "x")
     assert "0 to send" in first.output and "Was warehouse restored from a backup since?" in first.output
     id_ = await replay(place, "--force")
     found = await ended(place, id_)
@@ -141,7 +132,7 @@ async def test_what_a_restored_backup_has_lost_is_brought_again_and_nothing_twic
     assert len(puts) == found["put"] == found["records"] == sum(found["outcomes"].values())
     told = [(each.outcome, each.who) for each in await audited(place, "replay") if each.who]
     assert [outcome for outcome, _ in told] == ["accepted"]
-    assert f"{id_}  to warehouse  done" in (await run(place, "replay", "show", id_)).stdout
+    assert f"{id_}  to warehouse  done" in (await run_command(place, "replay", "show", id_)).stdout
 
 
 async def test_a_replay_that_is_killed_goes_on_where_it_was_and_puts_each_record_once(
@@ -187,21 +178,23 @@ async def test_a_job_is_paused_resumed_and_cancelled_by_command(
     await router.start()
     await through(place, sampled(tmp_path, students=STUDENTS))
     id_ = await replay(place, "--force", "--rate", "1/s")
-    assert (await run(place, "replay", "pause", id_, "--why", "they work on it")).exit_code == 0
+    assert (await run_command(place, "replay", "pause", id_, "--why", "they work on it")).exit_code == 0
     paused = (await job(place, id_))["put"]
-    again = await run(place, "replay", "--to", "warehouse", "--since", "1h", "--force", "--yes", "--why", "x")
+    again = await run_command(
+        place, "replay", "--to", "warehouse", "--since", "1h", "--force", "--yes", "--why", "x"
+    )
     router.stop()
     await router.start()
     assert (await job(place, id_))["job"]["state"] == "paused"
-    await run(place, "replay", "resume", id_, "--why", "they are done")
+    await run_command(place, "replay", "resume", id_, "--why", "they are done")
     await seen(place, id_, lambda found: found["put"] > paused)
-    cancelled = await run(place, "replay", "cancel", id_, "--why", "it was the wrong one")
-    late = await run(place, "replay", "resume", id_, "--why", "x")
+    cancelled = await run_command(place, "replay", "cancel", id_, "--why", "it was the wrong one")
+    late = await run_command(place, "replay", "resume", id_, "--why", "x")
 
     assert again.exit_code == 1 and f"{id_}" in again.output and "one job at a time" in again.output
     assert f"{id_}  to warehouse  cancelled" in cancelled.stdout
     assert late.exit_code == 1 and "it is cancelled" in late.output
-    listed = json.loads((await run(place, "replay", "list", "--output", "json")).stdout)
+    listed = json.loads((await run_command(place, "replay", "list", "--output", "json")).stdout)
     assert [each["job"]["state"] for each in listed["jobs"]] == ["cancelled"]
     acts = [each for each in await audited(place, "replay") if each.who]
     assert [each.outcome for each in acts] == ["accepted", "paused", "accepted", "discarded"]
@@ -214,10 +207,10 @@ async def test_nothing_starts_before_a_person_has_said_yes_and_why(
     await router.start()
     await through(place, sampled(tmp_path, students=10))
     wanted = ("replay", "--to", "warehouse", "--since", "1h", "--force")
-    dry = await run(place, *wanted, "--dry-run")
-    no = await run(place, *wanted, answers="n\n")
-    wrong = await run(place, *wanted, "--yes")
-    yes = await run(place, *wanted, answers="y\nthe disk broke\n")
+    dry = await run_command(place, *wanted, "--dry-run")
+    no = await run_command(place, *wanted, answers="n\n")
+    wrong = await run_command(place, *wanted, "--yes")
+    yes = await run_command(place, *wanted, answers="y\nthe disk broke\n")
 
     assert dry.exit_code == 0 and " to send" in dry.output
     assert no.exit_code == 1 and wrong.exit_code == 1 and "--why" in wrong.output
@@ -232,8 +225,8 @@ async def test_a_backfill_brings_all_that_there_is_to_one_that_has_lost_it(
     package = sampled(tmp_path, students=STUDENTS)
     await through(place, package)
     (place.state / "warehouse.db").rename(place.state / "lost.db")
-    nothing = await run(place, "backfill", "warehouse", "--yes", "--why", "x")
-    begun = await run(place, "backfill", "warehouse", "--force", "--yes", "--why", "the disk broke")
+    nothing = await run_command(place, "backfill", "warehouse", "--yes", "--why", "x")
+    begun = await run_command(place, "backfill", "warehouse", "--force", "--yes", "--why", "the disk broke")
 
     assert "0 to send" in nothing.output and "backfill.1 has begun" in begun.output
     found = await ended(place, "backfill.1")

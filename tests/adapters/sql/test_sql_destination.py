@@ -77,6 +77,25 @@ async def test_other_content_in_the_same_version_is_written(subject: Sql, there:
     assert await subject.look("1") == subject.fields("1", "after")
 
 
+async def test_a_row_that_was_edited_there_is_written_again_if_it_is_asked_for_and_no_newer(
+    subject: Sql, there: Destination
+) -> None:
+    """Its hash says what we have written, not what somebody has made of it since."""
+    await there.apply([subject.delivery("1", 5)])
+    with closing(sqlite3.connect(subject.path)) as database, database:
+        database.execute("UPDATE student SET name = 'Edited'")
+
+    outcomes = []
+    for seq, again in ((5, False), (4, True), (5, True)):
+        [receipt] = await there.apply([subject.delivery("1", seq)._replace(again=again)])
+        outcomes.append((receipt.outcome, subject.rows("SELECT name FROM student")[0]["name"]))
+    assert outcomes == [
+        (Outcome.UNCHANGED, "Edited"),
+        (Outcome.SUPERSEDED, "Edited"),
+        (Outcome.DELIVERED, "Ada"),
+    ]
+
+
 async def test_the_version_is_raised_where_the_content_is_unchanged(subject: Sql, there: Destination) -> None:
     await there.apply([subject.delivery("1", 1)])
     await there.apply([subject.delivery("1", 3)])

@@ -1,0 +1,99 @@
+"""By a real process: what a destination has is read back, and what differs is said, and put right."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from running import Place, Router, check_destinations, lay_out, run_command, sampled, through
+
+STUDENTS = 60
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return lay_out(tmp_path)
+
+
+@pytest.fixture
+def router(place: Place) -> Iterator[Router]:
+    with Router(place) as router:
+        yield router
+
+
+def edit(place: Place, *statements: str) -> None:
+    """What somebody does in the warehouse by hand."""
+    with closing(sqlite3.connect(place.state / "warehouse.db")) as warehouse, warehouse:
+        for each in statements:
+            assert warehouse.execute(each).rowcount > 0, each
+
+
+async def compared(place: Place, *arguments: str) -> dict[str, Any]:
+    found = await run_command(place, "compare", "warehouse", *arguments, "--output", "json")
+    assert found.exit_code == 0, found.output
+    answer: dict[str, Any] = json.loads(found.stdout)
+    return answer
+
+
+def counts(answer: dict[str, Any], entity: str = "student") -> dict[str, int]:
+    return {what: n for each, what, n in answer["report"]["compared"] if each == entity}
+
+
+BY_HAND = (
+    "UPDATE students SET familyName = 'Edited' WHERE id IN (SELECT id FROM students ORDER BY id LIMIT 3)",
+    "UPDATE students SET email = NULL WHERE id = (SELECT min(id) FROM students)",
+    "DELETE FROM students WHERE id = (SELECT max(id) FROM students)",
+    "INSERT INTO students (id, familyName, _version) VALUES ('zzz', 'Stranger', 1)",
+)
+
+
+async def test_what_was_done_by_hand_is_said_without_a_value_and_put_right(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    await router.start()
+    package = sampled(tmp_path, students=STUDENTS)
+    await through(place, package)
+    same = await compared(place)
+    edit(place, *BY_HAND)
+    found = await compared(place)
+
+    assert set(counts(same)) == {"same"} and len({entity for entity, *_ in same["report"]["compared"]}) > 5
+    assert same["report"]["keys"] == {}
+    there = counts(same)["same"]
+    assert counts(found) == {"same": there - 4, "different": 3, "missing": 1, "unknown here": 1}
+    assert found["report"]["fields"]["student"] == {"familyName": 3, "email": 1}
+    assert found["report"]["keys"]["unknown here"] == ["student/zzz"]
+    assert "Edited" not in json.dumps(found)
+
+    repaired = await compared(place, "--repair", "--why", "somebody edited it by hand")
+    edit(place, "DELETE FROM students WHERE id = 'zzz'")  # nobody here has touched it
+    check_destinations(place, package)
+    assert (repaired["put"], repaired["outcomes"]) == (4, {"delivered": 4})
+    assert set(counts(await compared(place))) == {"same"}
+
+
+async def test_a_repair_beyond_the_limits_waits_for_a_person(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    await router.start()
+    package = sampled(tmp_path, students=300)
+    await through(place, package)
+    edit(place, "DELETE FROM students")
+    held = await compared(place, "--repair", "--why", "it is empty")
+    id_ = held["job"]["id"]
+
+    assert (held["job"]["state"], held["put"]) == ("paused", 0)
+    shown: Result = await run_command(place, "replay", "show", id_)
+    assert "beyond its limits" in shown.output
+    await run_command(place, "replay", "cancel", id_, "--why", "x")
+
+
+async def test_one_that_cannot_list_says_so(router: Router, place: Place) -> None:
+    await router.start()
+    found = await run_command(place, "compare", "assessment")
+
+    assert found.exit_code == 1 and "cannot list what it has" in found.output
