@@ -8,6 +8,7 @@ from router.core.rules import District
 
 HOUR_MS: Final = 3_600_000
 RECORDS_MAX: Final = 10_000
+TIDY_MS: Final = 60_000
 
 
 class Restores:
@@ -15,6 +16,7 @@ class Restores:
 
     def __init__(self) -> None:
         self._times: dict[tuple[str, str], deque[int]] = {}
+        self._tidied_ms = 0
 
     def allows(self, system: str, key: str, most: int, now_ms: int) -> bool:
         """True if the record may be set right once more; then it counts."""
@@ -24,8 +26,12 @@ class Restores:
         if len(times) >= most:
             return False
         times.append(now_ms)
-        if len(self._times) > RECORDS_MAX:
-            self._times.pop(next(iter(self._times)))
+        if len(self._times) > RECORDS_MAX and now_ms - self._tidied_ms >= TIDY_MS:
+            # Only what has been quiet: one that goes on must not begin anew because many do.
+            self._tidied_ms = now_ms
+            quiet = [name for name, each in self._times.items() if now_ms - each[-1] >= HOUR_MS]
+            for name in quiet:
+                del self._times[name]
         return True
 
 

@@ -31,6 +31,10 @@ from router.sources.shelf import QUERIES, Read, Shelf
 OPENED_WITHIN_S: Final = 20.0
 
 
+class _NothingNow(Exception):
+    """A source would wait for news: then it has not taken up what lies there."""
+
+
 class Planned(NamedTuple):
     """One record of a plan. `fields`: of an update, where it differs from the record as the hub has it."""
 
@@ -92,6 +96,10 @@ def _lay_out(place: Path, path: Path, shelf: Path) -> None:
         old.backup(new)
 
 
+async def _no_sleep(delay_s: float, /) -> None:
+    raise _NothingNow
+
+
 @contextlib.asynccontextmanager
 async def _reading(
     pipeline: Pipeline, system: SystemRule, rule: SourceRule, place: Path, name: str
@@ -102,7 +110,7 @@ async def _reading(
         system=system.name,
         state=place / "adapter",
         now_ms=world.now_ms,
-        sleep=world.sleep,
+        sleep=_no_sleep,
         entities=tuple(
             source_shape(each, pipeline.district.entities[name]) for name, each in rule.entities.items()
         ),
@@ -115,7 +123,7 @@ async def _reading(
         try:
             async with asyncio.timeout(OPENED_WITHIN_S):
                 reading = await anext(readings)
-        except TimeoutError:
+        except (TimeoutError, _NothingNow):
             why = next(iter(waiting.values()), "nothing that this source reads has such a name")
             raise BusError(f"{name}: it is not taken up: {why}") from None
         yield reading

@@ -22,7 +22,9 @@ def part_options(command: C) -> C:
     for option in (
         click.option("--op", default="", type=click.Choice(["", *OPS]), help="Only what would do this."),
         click.option("--entity", default="", help="Only records of this entity."),
-        click.option("--school", default="", help="Only records at this school (its id, as listed)."),
+        click.option(
+            "--school", default="", help="Only records at this school (its id, as listed; - : at none)."
+        ),
     ):
         command = option(command)
     return command

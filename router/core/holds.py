@@ -32,8 +32,11 @@ class Act(NamedTuple):
     why: str = ""
 
 
+NO_SCHOOL: Final = "-"
+
+
 class Selection(NamedTuple):
-    """Which cells a person means: '' is any."""
+    """Which cells a person means: '' is any. Those without a school are meant by `-`."""
 
     school: str = ""
     entity: str = ""
@@ -41,9 +44,8 @@ class Selection(NamedTuple):
 
     def takes(self, cell: Cell) -> bool:
         """A cell is meant if all that was given is so."""
-        return all(
-            wanted in ("", has) for wanted, has in zip(self, (cell.school, cell.entity, cell.op), strict=True)
-        )
+        found = (cell.school or NO_SCHOOL, cell.entity, cell.op)
+        return all(wanted in ("", has) for wanted, has in zip(self, found, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

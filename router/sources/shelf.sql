@@ -276,7 +276,7 @@ SELECT entity, school, op, count(*) FROM waiting WHERE approved = 0 GROUP BY ent
 
 -- waiting_names: of a hold, for people
 SELECT entity, school, op, local_id FROM waiting
-WHERE approved = 0 AND ?1 IN ('', school) AND ?2 IN ('', entity) AND ?3 IN ('', op)
+WHERE approved = 0 AND ?1 IN ('', iif(school = '', '-', school)) AND ?2 IN ('', entity) AND ?3 IN ('', op)
 ORDER BY id LIMIT ?4 OFFSET ?5;
 
 -- supersede_reads: of which something is held that a newer one has taken up

@@ -28,6 +28,7 @@ HOLD = Hold(
     [
         (Selection(), [CLASSES, NORTH, SOUTH]),
         (Selection(school="north"), [CLASSES, NORTH]),
+        (Selection(school="-"), []),
         (Selection(op="delete"), [NORTH, SOUTH]),
         (Selection(entity="student", school="south"), [SOUTH]),
         (Selection(school="nowhere"), []),
@@ -91,3 +92,10 @@ def test_a_hold_that_ends_says_how_much_it_still_held() -> None:
     ended = HOLD.ended("superseded", 9)
 
     assert (ended.state, ended.is_open, ended.acts) == ("superseded", False, (Act("superseded", 9, 127),))
+
+
+def test_what_is_at_no_school_can_be_meant_alone() -> None:
+    nowhere = Cell("course", "", "delete")
+
+    assert Selection(school="-").takes(nowhere) and Selection().takes(nowhere)
+    assert not Selection(school="-").takes(NORTH) and not Selection(school="north").takes(nowhere)
