@@ -245,7 +245,7 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
-        order=Order(system.name, rule.entities, shared.store, shared.awaited),
+        order=Order(system.name, rule.entities, entities, shared.store, shared.awaited),
         key=shared.district.key,
         epoch=shared.epoch,
         tokens=shared.tokens,

@@ -452,6 +452,14 @@ SELECT w.destination, w.record, ifnull(l.rev, 0), ifnull(l.hash, ''),
        ifnull((SELECT f.reason FROM failure f WHERE f.destination = w.destination AND f.record = w.record), '')
 FROM wanted w LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record;
 
+-- there_by_key: the same, with the records' names here and their newest revs
+WITH wanted (destination, key) AS (VALUES {rows})
+SELECT r.key, r.id, r.rev, ifnull(l.rev, 0), ifnull(l.hash, ''),
+       EXISTS (SELECT 1 FROM work k WHERE k.destination = w.destination AND k.record = r.id),
+       ifnull((SELECT f.reason FROM failure f WHERE f.destination = w.destination AND f.record = r.id), ''),
+       ifnull(l.local_id, '') <> ''
+FROM wanted w JOIN record r ON r.key = w.key LEFT JOIN ledger l ON l.destination = w.destination AND l.record = r.id;
+
 -- wait_work: unless it was marked anew, or what it waits for was settled, since that was looked at
 WITH said (destination, turn, rev, put, awaits, awaited, waits_ms, reason, there_rev, there_hash, listed) AS (VALUES {rows})
 UPDATE work SET awaits = said.awaits, awaited = said.awaited, reason = said.reason, not_before_ms = 0,

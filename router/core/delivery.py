@@ -17,6 +17,10 @@ BACKOFF_BASE_S: Final = 1.0
 BACKOFF_MAX_S: Final = 300.0
 
 
+NO_MATCH: Final = "no longer matches when"
+"""Why a record that is not deleted is taken away."""
+
+
 class Held(NamedTuple):
     """A ledger entry: what a destination holds of a record. `rev`: settled up to it. `hash` '': nothing."""
 
@@ -76,16 +80,18 @@ def plan(
     key: bytes,
     reference: Callable[[str], str],
     has_it: bool | None = None,
+    because: str = "",
 ) -> Planned:
     """What makes a destination's copy equal to the record, given what it holds.
 
     A record that is deleted, or does not match any more, is removed if it is there. Content that the
     destination holds already is not sent. `has_it`: of a system that tells us too, whether it has what it is
-    told, by what it says itself; then that counts and not what was sent.
+    told, by what it says itself; then that counts and not what was sent. `because`: why it is not for this
+    destination, whatever its rule says.
     """
     rule = route.rule
     try:
-        wanted = not record.deleted and route.outgoing.wants(record, route.owner)
+        wanted = not record.deleted and not because and route.outgoing.wants(record, route.owner)
         fields = route.outgoing.fields(record, route.owner, reference) if wanted else {}
     except Invalid as error:
         return Planned(None, Outcome.FAILED, held.hash, f"{error.field}: {error.reason}")
@@ -97,10 +103,11 @@ def plan(
         return Planned(_delivery(record, version, held, rule, Op.UPDATE, fields, again), Outcome.READY, hash_)
     if not held.hash:
         # Never there: that it is gone, or not for them, is settled without a word to them.
-        return Planned(None, Outcome.FILTERED, "")
+        return Planned(None, Outcome.FILTERED, "", because)
     if rule.on_delete == "ignore":
         return Planned(None, Outcome.FILTERED, held.hash, "on_delete: ignore")
-    return Planned(_delivery(record, version, held, rule, Op.DELETE, {}), Outcome.READY, "")
+    reason = "" if record.deleted else because or NO_MATCH
+    return Planned(_delivery(record, version, held, rule, Op.DELETE, {}), Outcome.READY, "", reason)
 
 
 def allowed(found: Planned, held: Held, mode: str) -> Planned:

@@ -1,19 +1,22 @@
 """What has to be at a destination before a record is: pure, from what the ledger says is there."""
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from router.core.delivery import HELD_UNKNOWN
+from router.core.rules import EntityRule
 
 
 class There(NamedTuple):
     """What a destination has of a record. `rev`: settled up to it. `hash` '' : it holds nothing. `listed`: it
-    is on its work list. `failed`: why its delivery failed, or ''.
+    is on its work list. `failed`: why its delivery failed, or ''. `own_id`: it has an id of its own for it.
     """
 
     rev: int
     hash: str
     listed: bool
     failed: str
+    own_id: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -42,3 +45,14 @@ def not_yet(there: There, rev: int) -> str:
     if there.failed:
         return f"failed there ({there.failed})"
     return "may be there or not" if there.hash else ""
+
+
+def required_references(entity: EntityRule, told: Collection[str]) -> tuple[str, ...]:
+    """The fields without whose records a destination that is `told` of these entities cannot have one."""
+    return tuple(
+        [
+            field.name
+            for field in entity.fields.values()
+            if field.required and any(to in told for to in field.to)
+        ]
+    )

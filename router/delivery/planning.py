@@ -13,6 +13,7 @@ from router.delivery.settled import Claim
 from router.modes import LIVE
 from router.store import Store
 
+EVERYTHING: Final[Mapping[str, str]] = {}
 MAY_BE_THERE: Final = "something there may be it, and matches nothing yet: yellowbus unmatched list"
 
 
@@ -45,8 +46,9 @@ class Planning:
         records: Mapping[str, Record],
         given: Mapping[str, Given],
         in_doubt: Callable[[Claim], bool],
+        because: Mapping[str, str] = EVERYTHING,
     ) -> list[tuple[Claim, Record, Planned]]:
-        """What to do of each of these."""
+        """What to do of each of these. `because`: by key why a record is not for this destination."""
         reference = self.reference()
         return [
             self.plan(
@@ -55,15 +57,23 @@ class Planning:
                 reference,
                 given.get(claim.key, NOTHING_GIVEN),
                 in_doubt=record.rev > claim.held.rev + 1 and in_doubt(claim),
+                because=because.get(claim.key, ""),
             )
             for claim in claims
         ]
 
     def plan(
-        self, claim: Claim, record: Record, reference: Callable[[str], str], given: Given, *, in_doubt: bool
+        self,
+        claim: Claim,
+        record: Record,
+        reference: Callable[[str], str],
+        given: Given,
+        *,
+        in_doubt: bool,
+        because: str = "",
     ) -> tuple[Claim, Record, Planned]:
         """What to do, with the claim as the system knows the record, and the record as it is told it.
-        `in_doubt`: an older rev of it may be there.
+        `in_doubt`: an older rev of it may be there. `because`: why it is not for this destination.
         """
         version = Version(self._epoch, record.seq)
         route = self._routes.get(record.entity)
@@ -76,7 +86,7 @@ class Planning:
             base = self._both_ways.base(record, given)
             record, has_it = self._both_ways.told(record, given)
         held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt or claim.force else claim.held
-        found = plan(record, version, held, route, self._key, reference, has_it)
+        found = plan(record, version, held, route, self._key, reference, has_it, because)
         if base and found.delivery and not held.is_new:
             found = found._replace(delivery=found.delivery._replace(base=base))
         if claim.force and found.delivery:  # an adapter's own memory of it does not count either

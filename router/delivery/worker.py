@@ -191,7 +191,8 @@ class Worker:
         # Just committed, and not at hand yet: the next round has it.
         claims = self.both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
         given = self.both_ways.given(claims)
-        planned = self._planning.many(claims, records, given, self._in_doubt)
+        because = self._order.look(claims, records, self.mode)
+        planned = self._planning.many(claims, records, given, self._in_doubt, because)
         held = self._order.hold(planned)
         held |= self._over_quota(without(held, planned))
         deliveries = [
@@ -261,7 +262,7 @@ class Worker:
             receipt = Receipt(claim.key, Outcome.RETRYING, "the adapter gave no receipt for it")
         own_id = receipt.local_id if receipt.local_id != found.delivery.id else ""
         local_id = own_id or claim.held.local_id
-        outcome, reason = receipt.outcome, receipt.reason
+        outcome, reason = receipt.outcome, receipt.reason or found.reason
         if outcome is Outcome.RETRYING and receipt.tried and claim.attempt + 1 >= ATTEMPTS_MAX:
             outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
         hash_ = found.hash
@@ -302,8 +303,7 @@ class Worker:
         self._planning.own_ids = self._planning.own_ids or any([each.local_id for each in done])
         if done:
             self.last_delivery_ms = now_ms
-        if waking:
-            self._order.woken()
+        self._order.settled(done, woken=bool(waking))
         letters.send()
 
     def _owner(self, record: Record) -> str:

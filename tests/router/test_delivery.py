@@ -279,7 +279,7 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         store=store,
         records=Records(store.records, 10),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]
-        order=Order("lms", {}, store, Awaited(store)),
+        order=Order("lms", {}, {}, store, Awaited(store)),
         key=b"k",
         epoch=1,
         tokens=subjects.Tokens(b"k"),

@@ -14,6 +14,7 @@ if __name__ == "__main__":  # run as a file: find the program beside it
     sys.path[:1] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
 from simulation.invariants import broken
+from simulation.waiting import idp_first, watch
 from simulation.world import Town
 
 TURNS_MIN = 3
@@ -36,6 +37,8 @@ class Result(NamedTuple):
 def simulate(seed: object, *, faults: float = 0.5, lives: int | None = None) -> Result:
     """Live and crash as the seed will have it, let it get quiet, and look whether all is as it should be."""
     town = Town(seed, faults=faults)
+    town.district = idp_first(town.district)
+    watch(town.fars)
     chance = town.chance
     crashes = 0
     try:

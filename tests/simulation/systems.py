@@ -8,6 +8,7 @@ from typing import Final
 from simulation.clock import START_MS
 from simulation.life import Life
 from simulation.school import Script
+from simulation.waiting import Before
 from simulation.weather import Weather
 
 from bus.adapter import Delivery, Receipt, Row
@@ -139,6 +140,7 @@ class Far:
     """What it was last believed to have, by key."""
     violations: list[str] = field(default_factory=list)
     down_until_s: float = 0.0
+    before: Before = lambda key, fields: iter(())
 
     def write(self, delivery: Delivery) -> Receipt:
         """Take one record, as the system itself would."""
@@ -153,6 +155,7 @@ class Far:
         before = self.records.get(key)
         if delivery.op is Op.DELETE:
             return self._gone(delivery, before, local_id)
+        self.violations += self.before(key, delivery.fields)
         self.told.setdefault(key, []).append(delivery.fields)
         self.bases[key] = delivery.base
         if before and before.active and before.fields == delivery.fields:

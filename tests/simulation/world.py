@@ -225,7 +225,7 @@ class Town:
         positions = dict(rows(index, "SELECT name, value FROM position"))
         if positions.get("events", 0) < self.server.streams["EVENTS"].last_seq:
             return "events"
-        if rows(index, "SELECT 1 FROM work LIMIT 1"):
+        if rows(index, "SELECT 1 FROM work WHERE awaits = '' LIMIT 1"):
             return "work"
         if self.pipeline is None or self.pipeline.outbox.waiting:
             return "outbox"

@@ -1,0 +1,60 @@
+"""Destinations of which one waits for another, and records that wait for others: what must be so on the way
+and at the end.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from simulation.district import SENIOR
+
+from bus.messages import Fields
+from router.core.rules import District
+
+if TYPE_CHECKING:
+    from simulation.systems import Far
+    from simulation.world import Town
+
+Before = Callable[[str, Fields], Iterator[str]]
+"""From what a destination is told of a record to what should have been there before."""
+
+
+def idp_first(district: District) -> District:
+    """The same district, where lms gets a student when idp has it."""
+    lms = district.systems["lms"]
+    assert lms.destination
+    entities = dict(lms.destination.entities)
+    entities["student"] = replace(entities["student"], after=("idp",))
+    lms = replace(lms, destination=replace(lms.destination, entities=entities))
+    return replace(district, systems={**district.systems, "lms": lms})
+
+
+def watch(fars: Mapping[str, "Far"]) -> None:
+    """From now on lms notes what it gets too early."""
+
+    def too_early(key: str, fields: Fields) -> Iterator[str]:
+        entity = key.partition("/")[0]
+        if entity == "student" and fields["grade"] != SENIOR and key not in fars["idp"].records:
+            yield f"lms: {key} is there before idp has it"
+        if entity == "enrollment" and f"student/{fields['student']}" not in fars["lms"].records:
+            yield f"lms: {key} is there without student/{fields['student']}"
+
+    fars["lms"].before = too_early
+
+
+def waiting(town: "Town") -> dict[tuple[str, str], int]:
+    """(destination, key) of what waits, with the rev up to which that holds."""
+    sql = "SELECT destination, key, w.rev FROM work w JOIN record r ON r.id = w.record WHERE awaits <> ''"
+    return {(name, key): rev for name, key, rev in town.disk.rows("index.sqlite", sql)}
+
+
+def wrongly_waiting(town: "Town") -> Iterator[str]:
+    """What waits when all is quiet waits for something that nobody has, that failed, or that waits itself."""
+    sql = """
+        SELECT destination, key, w.reason FROM work w JOIN record r ON r.id = w.record
+        WHERE w.awaits <> '' AND w.awaited <> 0
+          AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.destination = w.awaits AND f.record = w.awaited)
+          AND NOT EXISTS (SELECT 1 FROM work k WHERE k.destination = w.awaits AND k.record = w.awaited)
+    """
+    for name, key, reason in town.disk.rows("index.sqlite", sql):
+        yield f"{name} {key}: waits for nothing: {reason}"
