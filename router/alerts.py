@@ -26,6 +26,7 @@ KINDS: Final = {
     "not-taken-up": Severity.WARNING,
     "reused-id": Severity.WARNING,
     "re-key": Severity.CRITICAL,
+    "compare-differs": Severity.WARNING,
     "held-job": Severity.WARNING,
     "backfill-offered": Severity.WARNING,
 }

@@ -25,10 +25,11 @@ from router.config import ConfigErrors, load
 from router.core.rules import District
 from router.database import Sqlite
 from router.lock import Lease, folder_lock, lease_held
-from router.pipeline import Pipeline, World, build
+from router.pipeline import Pipeline, build
 from router.replay.newcomers import begin_together
 from router.services import commands
 from router.store import SCHEMA
+from router.world import World
 
 log = logging.getLogger("yellowbus")
 

@@ -6,15 +6,14 @@ parts.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from bus import subjects
-from bus.adapter import Destination, EntityShape, Listener, Sleep, Source, Surroundings
+from bus.adapter import EntityShape, Listener, Source, Surroundings
 from bus.messages import Record
 from bus.port import Bus
 from router.core.delivery import Route
@@ -39,6 +38,7 @@ from router.privacy import FOLDER
 from router.records import Links, Records
 from router.replay.jobs import Jobs
 from router.replay.kept import Kept
+from router.replay.schedule import Daily
 from router.retiming import Retiming
 from router.sources.concluding import Concluding
 from router.sources.dependencies import Dependencies
@@ -59,29 +59,10 @@ from router.store import QUERIES, Store
 from router.takeup import Takeup
 from router.timekeeper import Timekeeper
 from router.watch import Watch
+from router.world import World
 
 RECORDS_AT_HAND: Final = 6_000
 LINKS_AT_HAND: Final = 20_000
-
-OpenDatabase = Callable[[Path, str], contextlib.AbstractAsyncContextManager[Database]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What the router needs from outside: the bus, the disk, time, chance, and the makers of adapters.
-
-    `trouble` is told what hinders the work now, in words for the log.
-    """
-
-    bus: Bus
-    open_database: OpenDatabase
-    state: Path
-    now_ms: Callable[[], int]
-    sleep: Sleep
-    jitter: Callable[[], float]
-    make_source: Callable[[SystemRule, Surroundings], Source | Listener]
-    make_destination: Callable[[SystemRule, Surroundings], Destination]
-    trouble: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +148,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
         systems = district.systems.values()
         workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
         shared.awaited.wakers = [worker.wake for worker in workers.values()]
+        jobs = Jobs(store=store, outbox=outbox, lines=workers, district=district, world=world)
         yield Pipeline(
             district=district,
             world=world,
@@ -183,14 +165,14 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
                 sleep=world.sleep,
                 trouble=world.trouble,
             ),
-            watch=_watch(shared),
+            watch=_watch(shared, jobs),
             markers={
                 each.name: _marker(shared, each.name, each.destination, workers[each.name])
                 for each in systems
                 if each.destination
             },
             workers=workers,
-            jobs=Jobs(store=store, outbox=outbox, lines=workers, district=district, world=world),
+            jobs=jobs,
             sources={each.name: await _source(shared, each, each.source) for each in systems if each.source},
         )
 
@@ -218,12 +200,14 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
     )
 
 
-def _watch(shared: _Shared) -> Watch:
+def _watch(shared: _Shared, jobs: Jobs) -> Watch:
     world, store, outbox = shared.world, shared.store, shared.outbox
     takeup = Takeup(store, outbox, shared.district.entities, world.now_ms)
     ends = HourlyEnds(store, outbox, world.now_ms)
     retiming = Retiming(store, shared.district, world.now_ms)
-    looks = (retiming.look, ends.look, takeup.look, Kept(world.bus, store, world.now_ms).look)
+    kept = Kept(world.bus, store, world.now_ms)
+    daily = Daily(store, jobs, shared.district, jobs.can_list, world.now_ms)
+    looks = (retiming.look, ends.look, takeup.look, kept.look, daily.look)
     return Watch(looks, world.sleep, world.trouble)
 
 

@@ -82,6 +82,7 @@ COVERED = {
     "console/cli/audit.py": "live/test_two_paths_live.py",
     "router/services/acts.py": "live/test_decisions.py",
     "router/services/conflicts.py": "live/test_decisions.py",
+    "router/world.py": "live/test_router_process.py",
     "router/gaps.py": "router/test_rebuild.py",
     "router/services/replay.py": "live/test_replay.py",
     "console/cli/replay.py": "live/test_replay.py",

@@ -6,17 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import click
-from rich.table import Table
 
 from console.client import Client, Where, asked_of, bus_options
 
 from .replay import output_option, print_job
-from .screen import screen
 
 WITHIN_S: Final = 3_600.0
 LOOK_S: Final = 0.2
-WHAT: Final = ("same", "different", "missing", "too much", "unknown here")
-KEYS_SHOWN: Final = 10
 
 
 @click.command()
@@ -42,7 +38,6 @@ def compare(
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
     print_job(answer)
-    _print(answer["report"])
 
 
 async def _compared(asking: Client, request: Mapping[str, object]) -> dict[str, Any]:
@@ -55,23 +50,3 @@ async def _compared(asking: Client, request: Mapping[str, object]) -> dict[str, 
             if answer["job"]["state"] != "running" or answer["hindered"]:
                 return answer
             await asyncio.sleep(LOOK_S)
-
-
-def _print(report: Mapping[str, Any]) -> None:
-    if not report:
-        return
-    counts: dict[str, dict[str, int]] = {}
-    for entity, what, count in report["compared"]:
-        counts.setdefault(entity, {})[what] = count
-    table = Table(box=None, pad_edge=False)
-    for name in ("", *WHAT):
-        table.add_column(name, justify="right" if name else "left")
-    for entity, found in counts.items():
-        table.add_row(entity, *(f"{found.get(what, 0):,}" for what in WHAT))
-    screen().print(table)
-    for entity, fields in report["fields"].items():
-        for name, count in fields.items():
-            click.echo(f"{entity}.{name} differs in {count:,}")
-    for what, keys in report["keys"].items():
-        more = f" and {len(keys) - KEYS_SHOWN:,} more (--output json)" if len(keys) > KEYS_SHOWN else ""
-        click.echo(f"{what}: {', '.join(keys[:KEYS_SHOWN])}{more}")

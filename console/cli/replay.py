@@ -16,6 +16,8 @@ from .screen import screen
 
 PREVIEW_MAX_S: Final = 60.0
 OPS: Final = {"create": "to be made", "update": "to be changed", "delete": "to be removed"}
+WHAT: Final = ("same", "different", "missing", "too much", "unknown here")
+KEYS_SHOWN: Final = 10
 PER_S: Final = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 
 Answer = Mapping[str, Any]
@@ -204,6 +206,8 @@ def print_job(answer: Answer) -> None:
     click.echo(f"  {_progress(answer)}")
     for outcome, count in answer["outcomes"].items():
         click.echo(f"  {count:,} {outcome}")
+    if "compared" in answer["report"]:
+        _print_compared(answer["report"])
     for entity, op, count in answer["report"].get("changes", ()):
         click.echo(f"  {entity}: {count:,} {OPS[op]}")
     if answer["report"] and job["state"] == "paused" and not job["approved"]:
@@ -214,6 +218,24 @@ def print_job(answer: Answer) -> None:
         )
     if answer["hindered"]:
         click.echo(f"  It waits: {answer['hindered']}")
+
+
+def _print_compared(report: Answer) -> None:
+    counts: dict[str, dict[str, int]] = {}
+    for entity, what, count in report["compared"]:
+        counts.setdefault(entity, {})[what] = count
+    table = Table(box=None, pad_edge=False)
+    for name in ("", *WHAT):
+        table.add_column(name, justify="right" if name else "left")
+    for entity, found in counts.items():
+        table.add_row(entity, *(f"{found.get(what, 0):,}" for what in WHAT))
+    screen().print(table)
+    for entity, fields in report["fields"].items():
+        for name, count in fields.items():
+            click.echo(f"{entity}.{name} differs in {count:,}")
+    for what, keys in report["keys"].items():
+        more = f" and {len(keys) - KEYS_SHOWN:,} more (--output json)" if len(keys) > KEYS_SHOWN else ""
+        click.echo(f"{what}: {', '.join(keys[:KEYS_SHOWN])}{more}")
 
 
 def _only(job: Answer) -> str:

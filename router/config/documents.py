@@ -209,6 +209,11 @@ class DestinationPart(Strict):
         default=0.0, description="How long it may take to show what it was told, as in 36h"
     )
     linger: Duration = Field(default=0.0, description="How long to gather before a send")
+    compare: str = Field(
+        default="",
+        pattern=r"^(daily ([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        description="When to read back what it has and report what differs, as in daily 03:00",
+    )
     entities: dict[str, DestinationEntry] = Field(min_length=1)
 
 

@@ -293,6 +293,7 @@ class _System:
             restores_per_hour=part.restores,
             purpose=part.purpose,
             agreement=part.agreement,
+            compare_at=part.compare.removeprefix("daily "),
             written=_hash_of(part),
         )
 

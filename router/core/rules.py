@@ -223,6 +223,7 @@ class DestinationRule:
     `mode`: observe (decide and audit, send nothing), add-only, live. `creates_per_hour`, `removes_per_hour`:
     beyond them work is held (0: no limit). `purpose` and `agreement` let sensitive fields out.
     `restores_per_hour`: how often a refused write of one record is set right before a person is told.
+    `compare_at`: when it is compared each day, as in 03:00 ('' : never).
     `written`: a hash of what its file says of records, to see that it has been edited.
     """
 
@@ -238,6 +239,7 @@ class DestinationRule:
     restores_per_hour: int = 3
     purpose: str = ""
     agreement: str = ""
+    compare_at: str = ""
     written: str = ""
 
 

@@ -36,6 +36,7 @@ LATER_MS: Final = 30_000
 TENTHS: Final = 10
 LISTED_MAX: Final = 200
 OURSELVES: Final = "yellowbus"
+DIFFERS: Final = ("missing", "different", "too much")
 
 
 class Standing(NamedTuple):
@@ -131,6 +132,10 @@ class Jobs:
         """What it has found, if it is one that looks first."""
         rows = self._store.read("report", id_)
         return dict(json.loads(rows[0][0])) if rows else {}
+
+    def can_list(self, system: str) -> bool:
+        """Can what a destination has be read back?"""
+        return self._lines[system].listing is not None
 
     def at_work(self, system: str) -> Standing | None:
         """The job of a destination that is not at its end."""
@@ -271,7 +276,9 @@ class Jobs:
             return await members_of(self._store, job)
         report = self._store.write("save_report", [(job.id, json.dumps(found.report))])
         if not found.beyond or job.approved or not len(found.members):
-            await self._store.commit([report])
+            letters = self._outbox.put(self._differs(job, found.report))
+            await self._store.commit([report, *letters.writes])
+            letters.send()
             return found.members
         text = (
             f"{job.system}: {job.id} waits, because {job.why}, and that means {found.beyond}."
@@ -286,6 +293,18 @@ class Jobs:
                 row = self._turn_row(held)
                 await self._tell(held, Outcome.HELD, "held", "", reason, row, [report], [alert])
         return None
+
+    def _differs(self, job: Job, report: Mapping[str, Any]) -> list[Message]:
+        """An alert, of a compare that nobody looks at."""
+        found = {
+            what: sum(count for _, each, count in report.get("compared", ()) if each == what)
+            for what in DIFFERS
+        }
+        if job.who != OURSELVES or not any(found.values()):
+            return []
+        told = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
+        text = f"{job.system} has not what it was told: {told}. See: yellowbus replay show {job.id}"
+        return [alert_message("compare-differs", job.system, job.id, self._now_ms(), text)]
 
     async def step(self, id_: str) -> None:
         """Put as many records as there is room for; end the job when all are put and taken."""

@@ -1,5 +1,6 @@
 """By a real process: what a destination has is read back, and what differs is said, and put right."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from running import Place, Router, check_destinations, lay_out, run_command, sampled, through
+from running import Place, Router, check_destinations, lay_out, run_command, sampled, through, until
+
+from bus.codec import decode_alert
+from bus.jetstream import JetStream
 
 STUDENTS = 60
 
@@ -97,3 +101,32 @@ async def test_one_that_cannot_list_says_so(router: Router, place: Place) -> Non
     found = await run_command(place, "compare", "assessment")
 
     assert found.exit_code == 1 and "cannot list what it has" in found.output
+
+
+async def test_a_compare_that_nobody_looks_at_tells_what_differs(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    """Its time is the minute that comes: the router of the next start has missed it."""
+    await router.start()
+    await through(place, sampled(tmp_path, students=STUDENTS))
+    edit(place, *BY_HAND)
+    router.stop()
+    path = place.config / "warehouse.yaml"
+    path.write_text(path.read_text().replace("  mode: live", '  mode: live\n  compare: "daily 03:00"'))
+    await router.start()
+    with closing(sqlite3.connect(place.state / "index.sqlite")) as index:
+        await until(lambda: index.execute(DUE).fetchone() is not None)
+        router.stop()
+        with index:
+            index.execute("UPDATE position SET value = 1 WHERE name = 'compared.warehouse'")
+    await router.start()
+    async with JetStream.connect(place.address) as bus, asyncio.timeout(60):
+        while True:
+            if alert := await bus.last("ALERTS", "alert.warning.compare-differs.warehouse"):
+                break
+            await asyncio.sleep(0.1)
+    text = decode_alert(alert.body).text
+    assert text.startswith("warehouse has not what it was told: 1 missing, 3 different.")
+
+
+DUE = "SELECT 1 FROM position WHERE name = 'compared.warehouse'"

@@ -13,7 +13,7 @@ from bus import adapter as contract
 from bus.adapter import Delivery, Receipt, Surroundings
 from bus.messages import Event, Op, Outcome
 from router.core.rules import SystemRule
-from router.pipeline import World
+from router.world import World
 
 Answer = Callable[[Sequence[Delivery]], Awaitable[list[Receipt]]]
 

@@ -28,7 +28,7 @@ from router.core.rules import (
     SystemRule,
     Term,
 )
-from router.pipeline import World
+from router.world import World
 
 POST_EVERY_S: Final = 60.0
 OFTEN: Final = 1_000_000

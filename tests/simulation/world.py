@@ -28,7 +28,8 @@ from bus.port import Message
 from router.core.rules import SystemRule
 from router.daemon import check_index
 from router.database import Database
-from router.pipeline import Pipeline, World, build
+from router.pipeline import Pipeline, build
+from router.world import World
 
 
 def _event(system: str, entity: str, op: Op) -> bytes:
