@@ -10,9 +10,9 @@ ON CONFLICT (destination, record) DO UPDATE SET rev = excluded.rev, epoch = excl
 WHERE excluded.rev >= rev;
 
 -- save_failed
-WITH failed (destination, key, rev, at_ms, attempts, reason) AS (VALUES {rows})
-INSERT INTO failure (destination, record, rev, at_ms, attempts, reason)
-SELECT f.destination, r.id, f.rev, f.at_ms, f.attempts, f.reason FROM failed f JOIN record r ON r.key = f.key
+WITH failed (destination, key, rev, seq, at_ms, attempts, reason) AS (VALUES {rows})
+INSERT INTO failure (destination, record, rev, seq, at_ms, attempts, reason)
+SELECT f.destination, r.id, f.rev, f.seq, f.at_ms, f.attempts, f.reason FROM failed f JOIN record r ON r.key = f.key
 WHERE true ON CONFLICT DO NOTHING;
 
 -- ended_again: deliveries that ended, from the audit stream

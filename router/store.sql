@@ -110,6 +110,7 @@ CREATE TABLE IF NOT EXISTS failure (        -- records that a destination lacks:
     destination TEXT NOT NULL,
     record INTEGER NOT NULL,
     rev INTEGER NOT NULL,                   -- that failed; its dead letter has the same
+    seq INTEGER NOT NULL,                   -- of that change on CHANGES: its dead letter's id has it
     at_ms INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     reason TEXT NOT NULL,
@@ -414,9 +415,21 @@ SELECT 1 FROM ended WHERE id = (SELECT min(id) FROM ended) AND at_ms < ?;
 DELETE FROM ended WHERE id IN (SELECT id FROM ended ORDER BY id LIMIT ?2) AND at_ms < ?1;
 
 -- save_failures
-INSERT INTO failure (destination, record, rev, at_ms, attempts, reason) VALUES {rows}
-ON CONFLICT DO UPDATE SET rev = excluded.rev, at_ms = excluded.at_ms, attempts = excluded.attempts,
-    reason = excluded.reason;
+INSERT INTO failure (destination, record, rev, seq, at_ms, attempts, reason) VALUES {rows}
+ON CONFLICT DO UPDATE SET rev = excluded.rev, seq = excluded.seq, at_ms = excluded.at_ms,
+    attempts = excluded.attempts, reason = excluded.reason;
+
+-- failures: what destinations lack, the newest first; by destination, entity, key, a part of the reason, time
+SELECT f.destination, f.record, r.key, f.rev, f.seq, f.at_ms, f.attempts, f.reason, r.rev
+FROM failure f JOIN record r ON r.id = f.record
+WHERE ?1 IN ('', f.destination) AND ?2 IN ('', r.entity) AND ?3 IN ('', r.key)
+  AND (?4 = '' OR instr(f.reason, ?4) > 0) AND f.at_ms BETWEEN ?5 AND ?6
+ORDER BY f.at_ms DESC, r.key, f.destination LIMIT ?7 OFFSET ?8;
+
+-- failures_count
+SELECT count(*) FROM failure f JOIN record r ON r.id = f.record
+WHERE ?1 IN ('', f.destination) AND ?2 IN ('', r.entity) AND ?3 IN ('', r.key)
+  AND (?4 = '' OR instr(f.reason, ?4) > 0) AND f.at_ms BETWEEN ?5 AND ?6;
 
 -- forget_failures
 DELETE FROM failure WHERE (destination, record) IN (VALUES {rows});

@@ -53,6 +53,8 @@ COVERED = {
     "router/core/rules.py": "router/config/test_compiled_rules.py",
     "router/commands/rebuild.py": "router/test_rebuild.py",
     "router/gathering.py": "router/test_intake.py",
+    "router/services/failed.py": "live/test_dead_letters.py",
+    "console/cli/failed.py": "live/test_dead_letters.py",
     "router/delivery/marker.py": "router/test_delivery.py",
     "router/delivery/planning.py": "router/test_delivery.py",
     "router/delivery/worker.py": "router/test_delivery.py",

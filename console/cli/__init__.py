@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "plan": Command("console.cli.plan:plan", "Say what a file would do, without doing it."),
     "holds": Command("console.cli.holds:holds", "What guards have stopped: approve or discard it."),
     "adopt": Command("console.cli.adopt:adopt", "Report the first contact with a system; let it go live."),
+    "failed": Command("console.cli.failed:failed", "Dead letters: see why, send again, or let them be."),
     "replay": Command("console.cli.replay:replay", "Bring a window of time to a destination once more."),
     "backfill": Command(
         "console.cli.backfill:backfill", "Bring all records that there are to a destination."

@@ -225,7 +225,7 @@ def _tell(ground: Ground, end: Flow, day: int) -> None:
     if not end.events:
         click.echo(f"\n{read.get('name')} has nothing new: no event, and nothing was delivered twice.")
     elif end.failed:
-        click.echo(f"\n{end.failed:,} deliveries failed. See why: nats stream view DEAD (below)")
+        click.echo(f"\n{end.failed:,} deliveries failed. See why: yellowbus failed list")
     address = Where(state=ground.state).address()
     _write_private(
         ground.nats,

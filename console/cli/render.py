@@ -97,7 +97,7 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     elif said.get("held"):
         grade, state = Grade.FAILS, f"holds removals: {said['held']}"
     elif failed:
-        grade, state = Grade.FAILS, f"{counted(failed, 'record')} in the dead letters: nats stream view DEAD"
+        grade, state = Grade.FAILS, f"{counted(failed, 'record')} in the dead letters: yellowbus failed list"
     elif retrying:
         grade, state = Grade.WAITS, f"{retrying:,} of {waiting:,} tried again{since}"
     elif behind := said.get("waits_for"):

@@ -4,8 +4,9 @@ They stand in the index, written in the commit that settles the delivery, so tha
 record is on the list until a later delivery or put of it ends otherwise. The dead letter itself is on DEAD.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
 from bus import subjects
 from bus.codec import decode_audit
@@ -13,11 +14,13 @@ from bus.errors import Garbage
 from bus.messages import AuditRecord, Outcome
 from bus.port import Bus
 from router.database import Write
-from router.delivery.settled import Settled
+from router.delivery.settled import Settled, resolved
 from router.store import Store
 
-Row = tuple[str, str, int, int, int, str]
-"""destination, key, rev, at_ms, attempts, reason"""
+Row = tuple[str, str, int, int, int, int, str]
+"""destination, key, rev, seq, at_ms, attempts, reason"""
+NOT_DONE: Final = ("observe:", "add-only:")
+"""How a delivery begins to say that nothing was sent, though there was something to send."""
 
 
 class Failures:
@@ -36,21 +39,30 @@ class Failures:
                 self._system,
                 each.claim.record,
                 each.record.rev,
+                each.record.seq,
                 now_ms,
                 each.claim.attempt + each.tried,
                 each.reason,
             )
             for each in failed
         ]
-        mended = []
-        if self._known:
-            mended = [
-                (self._system, each.claim.record)
-                for each in done
-                if each.claim.record in self._known and each.outcome is not Outcome.FAILED
-            ]
+        mended = [(self._system, each.claim.record) for each in done if self._mends(each)]
         self._known.update([each.claim.record for each in failed])
         return [self._store.write("save_failures", rows), self._store.write("forget_failures", mended)]
+
+    def resolving(self, done: Sequence[Settled]) -> Sequence[Settled]:
+        """The same; those that resolve a dead letter say so."""
+        if not self._known:
+            return done
+        return [each._replace(reason=resolved(each.reason)) if self._mends(each) else each for each in done]
+
+    def _mends(self, each: Settled) -> bool:
+        is_known = bool(self._known) and each.claim.record in self._known
+        return is_known and each.outcome is not Outcome.FAILED and not each.reason.startswith(NOT_DONE)
+
+    def forget(self, records: Iterable[int]) -> None:
+        """A person has discarded these."""
+        self._known.difference_update(records)
 
 
 async def unmended(bus: Bus) -> list[Row]:
@@ -64,10 +76,11 @@ async def unmended(bus: Bus) -> list[Row]:
         return []
     async for each in _audited(bus, "audit.delivery.>", "audit.put.>"):
         before = newest.get((each.destination, each.key))
-        if before and each.outcome is not Outcome.FAILED and _order(before) < _order(each):
+        settles = each.outcome is not Outcome.FAILED and not each.reason.startswith(NOT_DONE)
+        if before and settles and _order(before) < _order(each):
             del newest[each.destination, each.key]
     return [
-        (each.destination, each.key, each.rev, each.at_ms, each.attempt, each.reason)
+        (each.destination, each.key, each.rev, each.seq, each.at_ms, each.attempt, each.reason)
         for each in newest.values()
     ]
 

@@ -6,7 +6,7 @@ A worker gathers these values and commits them at once.
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bus import subjects
 from bus.codec import encode_state
@@ -16,6 +16,7 @@ from router.core.delivery import NOTHING_HELD, Held
 from router.database import Write
 from router.store import Store
 
+RESOLVES: Final = "its dead letter is resolved"
 OPEN = frozenset({Outcome.RETRYING, Outcome.HELD, Outcome.WAITING})
 """Outcomes of a delivery that is not at its end: it stays on the work list."""
 
@@ -104,7 +105,12 @@ class Settled(NamedTuple):
     @property
     def is_news(self) -> bool:
         """There may be more to tell than its audit record."""
-        return bool(self.local_id) or self.outcome is Outcome.FAILED
+        return bool(self.local_id) or self.outcome is Outcome.FAILED or self.reason.endswith(RESOLVES)
+
+
+def resolved(reason: str) -> str:
+    """The reason of a delivery that resolves a dead letter."""
+    return f"{reason}; {RESOLVES}" if reason else RESOLVES
 
 
 def settling(store: Store, system: str, done: Sequence[Settled], now_ms: int) -> list[Write]:
@@ -204,8 +210,16 @@ class Telling(NamedTuple):
             }
             subject = subjects.dead(self.system, record.entity)
             messages.append(Message(subject, encode_state(letter), self.id_of(record)))
+        if each.reason.endswith(RESOLVES):
+            messages.append(self.letter_ended(record.entity, record.key, each.outcome, self.id_of(record)))
         if each.local_id and each.local_id != each.claim.held.local_id:
             link = {"system": self.system, "key": record.key, "local_id": each.local_id}
             subject = subjects.state("link", self.system, record.entity, self.tokens(record.key))
             messages.append(Message(subject, encode_state(link), f"link/{self.id_of(record)}"))
         return messages
+
+    def letter_ended(self, entity: str, key: str, how: str, by: str, **also: object) -> Message:
+        """On STATE: a record's dead letters are settled; `by`: the id of what settles them."""
+        fact = {"destination": self.system, "key": key, "resolved": how, "by": by, **also}
+        subject = subjects.state("dead", self.system, entity, self.tokens(key))
+        return Message(subject, encode_state(fact), f"dead/{by}")

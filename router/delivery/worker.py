@@ -86,7 +86,7 @@ class Worker:
         self._store = store
         self._records = records
         self._outbox = outbox
-        self._telling = Telling(system, epoch, tokens)
+        self.telling = Telling(system, epoch, tokens)
         self._now_ms = now_ms
         self._sleep = sleep
         self._jitter = jitter
@@ -106,7 +106,7 @@ class Worker:
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
         self.held_work: dict[str, HeldWork] = {}
-        self._failures_known = Failures(system, store)
+        self.failures = Failures(system, store)
         self._order = order
         self._seldom = Seldom()
         self._outage_told = False
@@ -275,9 +275,9 @@ class Worker:
     async def _commit(self, settled: Sequence[Settled], given: Mapping[str, Given] = NOBODY_GIVEN) -> None:
         """One commit for all: ledger, work list, outbox."""
         now_ms = self._now_ms()
-        done = [each for each in settled if not each.is_open]
+        done = self.failures.resolving([each for each in settled if not each.is_open])
         later = [each for each in settled if each.is_open]
-        telling = self._telling
+        telling = self.telling
         messages = audit_messages(
             [audited for each in done for audited in telling.audited(each, self._owner(each.record), now_ms)]
         )
@@ -293,7 +293,7 @@ class Worker:
                 self._postponed(later, now_ms),
                 *self._order.writes(later, now_ms),
                 *waking,
-                *self._failures_known.writes(done, now_ms),
+                *self.failures.writes(done, now_ms),
                 *letters.writes,
             ]
         )
@@ -325,7 +325,7 @@ class Worker:
         if failed and self._seldom.due("dead-letters", now_ms):
             text = (
                 f"{self.system}: {failed} records went to the dead letters, and more may follow."
-                " See: nats stream view DEAD"
+                f" See: yellowbus failed list --to {self.system}"
             )
             told.append(alert_message("dead-letters", self.system, str(now_ms), now_ms, text))
         if self.held_work and self._seldom.due("held-removals", now_ms):

@@ -12,6 +12,7 @@ from router.services import (
     audit,
     conflicts,
     explain,
+    failed,
     holds,
     plan,
     records,
@@ -21,7 +22,7 @@ from router.services import (
     unmatched,
 )
 
-NOUNS = (status, audit, conflicts, unmatched, records, explain, holds, plan, adopt, shares, replay)
+NOUNS = (status, audit, conflicts, unmatched, records, explain, failed, holds, plan, adopt, shares, replay)
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:

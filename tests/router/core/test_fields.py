@@ -4,67 +4,11 @@ from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
+from field_stories import Story, email, field, rules
 
-from bus.messages import EXISTENCE, Event, Op, Outcome, Record, Value
+from bus.messages import Outcome, Value
 from router.core.fields import TURNS_MAX, TURNS_WITHIN_MS
-from router.core.held import Given, Told
-from router.core.merge import Decision, merge
-from router.core.rules import EntityRule, FieldRule, Invariant, Normal, Period, Type
-
-KEY = "student/7"
-
-
-def field(name: str, owner: str = "", *several: str, ties: str = "priority", **also: object) -> FieldRule:
-    owners = (Period(systems=(owner, *several)),) if several else ()
-    sole = "" if several else owner
-    return FieldRule(name=name, type=Type.TEXT, owner=sole, owners=owners, ties=ties, **also)  # type: ignore[arg-type]
-
-
-def rules(*fields: FieldRule, **also: object) -> EntityRule:
-    named = {each.name: each for each in (field("name", "sis"), *fields)}
-    systems = frozenset({"sis", "idp", "lms"})
-    return EntityRule(name="student", owner="sis", fields=named, two_way=systems, **also)  # type: ignore[arg-type]
-
-
-class Story:
-    """Events on one record, in order."""
-
-    def __init__(self, rule: EntityRule, **begin: Value) -> None:
-        self.rules = rule
-        self.record: Record | None = None
-        self.seq = 0
-        self.conflicts: list[tuple[object, ...]] = []
-        for system in ("sis", "idp", "lms"):  # all have seen the same
-            self.says(system, 0, **{"name": "Ada", **begin})
-
-    def says(
-        self,
-        system: str,
-        at_ms: int,
-        *,
-        op: Op = Op.UPDATE,
-        full: bool = True,
-        given: Given | None = None,
-        **fields: Value,
-    ) -> Decision:
-        self.seq += 1
-        event = Event(str(self.seq), system, "student", op, "7", fields, full, at_ms)
-        decision = merge(self.record, event, KEY, self.rules, self.seq, Told(given or {}))
-        self.record = decision.record
-        for each in decision.conflicts:
-            sides = frozenset({(each.system, each.values), (each.other, each.other_values)})
-            self.conflicts.append((each.fields, sides, each.rule, each.winner))
-        return decision
-
-    def value(self, name: str) -> Value:
-        assert self.record is not None
-        return self.record.values.get(name)
-
-
-def email(**begin: Value) -> Story:
-    """idp owns the address, and all agree on it."""
-    return Story(rules(field("email", "idp")), email="old", **begin)
-
+from router.core.rules import Invariant, Normal
 
 # -- the four cases
 
@@ -352,74 +296,3 @@ def test_a_refused_claim_that_means_what_the_owner_says_later_is_no_conflict() -
     assert (story.value("email"), story.conflicts) == ("B@x", [])
     assert story.record is not None
     assert story.record.seen["sis"].said == {}
-
-
-# -- existence
-
-
-def test_a_student_who_leaves_and_comes_back_is_the_same_record() -> None:
-    story = email()
-    story.says("idp", 4, email="new")
-    story.says("sis", 5, op=Op.DELETE)
-    assert story.record is not None and story.record.deleted
-    story.says("sis", 9, op=Op.CREATE, name="Ada B", email="old")
-
-    assert not story.record.deleted
-    assert (story.value("name"), story.value("email")) == ("Ada B", "new")
-    assert EXISTENCE not in story.record.origins
-
-
-def test_a_part_of_a_record_does_not_bring_it_back() -> None:
-    story = email()
-    story.says("sis", 5, op=Op.DELETE)
-
-    assert story.says("sis", 9, full=False, name="Ada B").outcome is Outcome.REFUSED
-    assert story.record is not None and story.record.deleted
-
-
-def test_a_removal_by_another_than_the_owner_is_refused_and_set_right() -> None:
-    story = email()
-    decision = story.says("lms", 5, op=Op.DELETE)
-
-    assert (decision.outcome, decision.owed) == (Outcome.REFUSED, True)
-    assert story.record is not None and not story.record.deleted
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        [("idp", 5, {"email": "new"}), ("sis", 6, None)],
-        [("sis", 6, None), ("idp", 5, {"email": "new"})],
-    ],
-)
-def test_a_removal_that_meets_an_edit_is_a_conflict_and_removes(
-    order: list[tuple[str, int, dict[str, Value] | None]],
-) -> None:
-    story = email()
-    for system, at_ms, fields in order:
-        story.says(system, at_ms, op=Op.UPDATE if fields else Op.DELETE, **(fields or {}))
-
-    assert story.record is not None and story.record.deleted
-    assert [(each[0], *each[2:]) for each in story.conflicts] == [((EXISTENCE, "email"), "existence", "sis")]
-
-
-def test_what_was_taken_up_late_and_is_typed_again_is_an_edit() -> None:
-    story = Story(rules(field("email", "idp"), lags_s={"sis": 86_400}), email="old")
-    story.says("idp", 5, email="b")
-    story.says("idp", 7, email="c")
-    given = {"email": ((6, "b"), (8, "c"))}
-    outcomes = [
-        story.says("sis", at, given=given, name="Ada", email=value).outcome
-        for at, value in ((10, "b"), (20, "c"), (30, "b"))
-    ]
-
-    assert outcomes == [Outcome.UNCHANGED, Outcome.UNCHANGED, Outcome.REFUSED]
-
-
-def test_a_removal_after_its_system_has_spoken_since_the_edit_is_no_conflict() -> None:
-    story = email()
-    story.says("idp", 5, email="new")
-    story.says("sis", 7, name="Ada", email="old")
-    decision = story.says("sis", 9, op=Op.DELETE)
-
-    assert (decision.outcome, story.conflicts) == (Outcome.ACCEPTED, [])
