@@ -47,7 +47,7 @@ async def test_a_window_has_its_changes_and_its_deliveries_of_the_entities_that_
 async def test_what_is_there_is_told_from_what_is_to_be_brought(store: Store) -> None:
     hashes = enumerate(["a", "b", "", "", "?"], 1)
     held = [("lms", record, 1, 1, 20 + record, hash_, "", 1) for record, hash_ in hashes]
-    failed = [("lms", 2, 1, 1, 1, "422")]
+    failed = [("lms", 2, 1, 22, 1, 1, "422")]
     await store.commit([store.write("save_ledger", held), store.write("save_failures", failed)])
     await store.commit([store.write("put_records", [("lms", 4, "restore.1", 0, 0, 1)])])
     members = Members(8)
