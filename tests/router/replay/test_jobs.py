@@ -229,6 +229,21 @@ async def test_a_put_that_meets_a_delivery_on_its_way_is_not_settled_with_it(tmp
         assert await left_after(claim._replace(put="replay.1", force=True)) == []
 
 
+async def test_what_changes_while_its_put_is_on_its_way_goes_again_without_the_put(tmp_path: Path) -> None:
+    record = Record("student/1", "student", 1, 5, False, (), 1, {}, {}, {}, {})
+    async with Sqlite.open(tmp_path / "index.sqlite", QUERIES["schema"]) as database:
+        store = Store(database)
+        await store.commit([store.write("save_records", [(record.key, record.entity, 1, 5, b"")])])
+        await store.commit([store.write("put_records", [("lms", 1, "replay.1", 1, 1, 2)])])
+        await store.commit([store.write("save_records", [(record.key, record.entity, 2, 6, b"")])])
+        await store.commit([store.write("mark", [("lms", 1, 6, 6, '["student"]')])])
+        claim = Claim(5, 1, record.key, 1, 0, 0, NOTHING_HELD, "replay.1", True)
+        done = [Settled(claim, record, Outcome.DELIVERED, Op.UPDATE, "hash", "")]
+        await store.commit(settling(store, "lms", done, 3))
+
+        assert database.read("SELECT rev, put, force FROM work") == [(2, "", 0)]
+
+
 def test_a_second_job_for_a_destination_waits_for_the_first(town: Town) -> None:
     from_ms = happens(town, student(town, "1"))
     said: list[str] = []
