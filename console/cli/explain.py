@@ -43,6 +43,8 @@ def _print(answer: Mapping[str, Any], field: str) -> None:
     if answer.get("one_with"):
         click.echo(f"one with {', '.join(answer['one_with'])} (yellowbus records split takes them apart)")
     screen().print(_fields(answer, field))
+    if unknown := answer.get("terms_unknown"):
+        click.echo(f"Not kept from that time, and so who decided during them: {', '.join(unknown)}", err=True)
     if not answer.get("claims_of_then", True):
         click.echo(
             "Of claims that were refused by then it shows those that a later change has seen.", err=True

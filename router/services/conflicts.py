@@ -102,7 +102,9 @@ def _looked_at(id_: str, conflict: Conflict, record: Record, fields: Mapping[str
     """The rev that the person saw: the one they say, else any, unless a field has got another value since
     the conflict. Raises BusError.
     """
-    if isinstance(rev, int):
+    if rev is not None:
+        if not isinstance(rev, int) or isinstance(rev, bool):
+            raise BusError("looked_at: expected a rev, as in 7. Nothing was picked")
         return rev
     known = max(conflict.event_seq, conflict.other_seq)
     newer = [n for n in fields if n in record.origins and record.origins[n].event_seq > known]

@@ -35,8 +35,9 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
             return reply({"timezone": pipeline.district.timezone, "hits": hits})
         at_ms = _instant_ms(pipeline, str(says.get("at", "")))
         record = await _as_of(pipeline, hits[0], at_ms) if at_ms else record_of(pipeline, hits[0])
-        spans = await _spans(pipeline, record, at_ms)
+        spans, unknown = await _spans(pipeline, record, at_ms)
         found = _explained(pipeline, record, at_ms or now_ms(), spans, now=not at_ms)
+        found = {**found, "terms_unknown": unknown}
         return reply({"timezone": pipeline.district.timezone, "hits": hits, **found})
 
     return [
@@ -116,19 +117,20 @@ async def _as_of(pipeline: Pipeline, key: str, at_ms: int) -> Record:
     return found
 
 
-async def _spans(pipeline: Pipeline, record: Record, at_ms: int) -> Spans:
-    """The terms that a record's owners depend on: as they are, or as they were then (0: now). Of a term that
-    is not kept from that time nothing is known.
+async def _spans(pipeline: Pipeline, record: Record, at_ms: int) -> tuple[Spans, list[str]]:
+    """The terms that a record's owners depend on: as they are, or as they were then (0: now); and those of
+    which nothing is kept from that time, so that an owner during them is not known.
     """
     district = pipeline.district
     spanning = Spanning(district.entities, ZoneInfo(district.timezone))
     if not at_ms:
-        return spanning.of(record.entity, record.values, lambda keys: pipeline.store.records(list(keys)))
+        now = spanning.of(record.entity, record.values, lambda keys: pipeline.store.records(list(keys)))
+        return now, []
     then = _Then()
     while True:
         spans = spanning.of(record.entity, record.values, then.look)
         if not then.missing:
-            return spans
+            return spans, sorted(then.asked - then.known.keys())
         for key in then.missing:
             with suppress(BusError):
                 then.known[key] = await _as_of(pipeline, key, at_ms)

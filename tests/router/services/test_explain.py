@@ -125,7 +125,13 @@ async def test_who_decided_then_is_told_by_the_terms_of_then(place: Place) -> No
     await place.says("term", "t", startDate="2026-08-20", endDate="2026-10-01")
 
     assert (await place.explain("student/1"))["fields"]["badge"]["owners"] == ["sis"]
-    assert (await place.explain("student/1", CHICAGO_NOON))["fields"]["badge"]["owners"] == ["lms"]
+    then = await place.explain("student/1", CHICAGO_NOON)
+    assert (then["fields"]["badge"]["owners"], then["terms_unknown"]) == (["lms"], [])
+    await place.says("student", "2", name="Bea", term="later")
+    place.now_ms += DAY_MS
+    await place.says("term", "later", startDate="2026-08-20", endDate="2026-12-20")
+    then = await place.explain("student/2", "2026-11-25T13:00")
+    assert (then["fields"]["badge"]["owners"], then["terms_unknown"]) == (["sis"], ["?/later"])
 
 
 async def test_what_is_no_name_of_a_record_is_answered_with_what_would_be_one(place: Place) -> None:
