@@ -54,13 +54,15 @@ class Sleep(Protocol):
 class EntityShape(NamedTuple):
     """One entity as configured for a system: its table there (file, table, resource), and the system's
     fields with the hub's type of each (text, integer, number, boolean, date, list; references are text).
-    `id_field` is the field that holds the system's id of the record.
+    `id_field` is the field that holds the system's id of the record. `switches_off`: a record that is gone
+    stays there, switched off.
     """
 
     entity: str
     table: str
     id_field: str
     fields: tuple[tuple[str, str], ...]
+    switches_off: bool = False
 
 
 class Misfit(NamedTuple):

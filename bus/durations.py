@@ -5,9 +5,9 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator
 
-SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 """Of each unit."""
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", re.ASCII)
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
 
 
 def seconds(value: object) -> float:
@@ -18,7 +18,7 @@ def seconds(value: object) -> float:
     """
     if isinstance(value, str) and (found := _DURATION.fullmatch(value.strip())):
         return float(found[1]) * SECONDS[found[2]]
-    raise ValueError("no duration (expected a number with ms, s, m or h, as in 2s)")
+    raise ValueError("no duration (expected a number with ms, s, m, h or d, as in 2s)")
 
 
 Duration = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str)]

@@ -15,6 +15,7 @@ KINDS: Final = {
     "invalid-event": Severity.WARNING,
     "dead-letters": Severity.WARNING,
     "destination-unreachable": Severity.WARNING,
+    "waiting-too-long": Severity.WARNING,
     "source-unreachable": Severity.WARNING,
     "token-refused": Severity.CRITICAL,
     "held-removals": Severity.CRITICAL,

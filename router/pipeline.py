@@ -31,15 +31,13 @@ from router.delivery.both_ways import BothWays
 from router.delivery.marker import Marker
 from router.delivery.order import Awaited, Order
 from router.delivery.worker import Worker
-from router.hourly import HourlyEnds
 from router.intake import Intake
+from router.looks import looks
 from router.outbox import Outbox
 from router.privacy import FOLDER
 from router.records import Links, Records
 from router.replay.jobs import Jobs
-from router.replay.kept import Kept
 from router.replay.schedule import Daily
-from router.retiming import Retiming
 from router.sources.concluding import Concluding
 from router.sources.dependencies import Dependencies
 from router.sources.heard import QUERIES as HEARD_QUERIES
@@ -56,7 +54,6 @@ from router.sources.shelf import QUERIES as SHELF_QUERIES
 from router.sources.shelf import Shelf
 from router.sources.staging import Mapped
 from router.store import QUERIES, Store
-from router.takeup import Takeup
 from router.timekeeper import Timekeeper
 from router.watch import Watch
 from router.world import World
@@ -165,7 +162,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
                 sleep=world.sleep,
                 trouble=world.trouble,
             ),
-            watch=_watch(shared, jobs),
+            watch=_watch(shared, workers, jobs),
             markers={
                 each.name: _marker(shared, each.name, each.destination, workers[each.name])
                 for each in systems
@@ -200,15 +197,11 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
     )
 
 
-def _watch(shared: _Shared, jobs: Jobs) -> Watch:
-    world, store, outbox = shared.world, shared.store, shared.outbox
-    takeup = Takeup(store, outbox, shared.district.entities, world.now_ms)
-    ends = HourlyEnds(store, outbox, world.now_ms)
-    retiming = Retiming(store, shared.district, world.now_ms)
-    kept = Kept(world.bus, store, world.now_ms)
+def _watch(shared: _Shared, workers: Mapping[str, Worker], jobs: Jobs) -> Watch:
+    world, store = shared.world, shared.store
     daily = Daily(store, jobs, shared.district, jobs.can_list, world.now_ms)
-    looks = (retiming.look, ends.look, takeup.look, kept.look, daily.look)
-    return Watch(looks, world.sleep, world.trouble)
+    found = looks(world.bus, store, shared.outbox, shared.district, workers, world.now_ms)
+    return Watch((*found, daily.look), world.sleep, world.trouble)
 
 
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:

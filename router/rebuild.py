@@ -30,6 +30,7 @@ from router.core.voices import names_of
 from router.database import Database, Write
 from router.decided import ASKED, entity_of
 from router.delivery.failures import unmended
+from router.delivery.leaving import SwitchedOff
 from router.delivery.marker import position_of
 from router.gaps import Gaps
 from router.loose import loose_in
@@ -131,9 +132,11 @@ class Rebuild:
 
     async def _delivered(self) -> None:
         """The ledger."""
+        off = SwitchedOff({name: each.entities for name, each in self._destinations().items()})
         for step in (Step.DELIVERY, Step.PUT):  # a put is of the newest rev that was settled then
             async for page in self._bus.read(subjects.AUDIT, subject=f"audit.{step}.>"):
-                await self._ledger(self._audited(page))
+                await self._ledger(off.noted(self._audited(page)))
+        await self._store.commit([Write(QUERIES["switched_off_again"], off.rows)])
 
     async def _ledger(self, records: Sequence[AuditRecord]) -> None:
         rows: dict[tuple[str, str], LedgerRow] = {}

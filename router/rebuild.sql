@@ -15,6 +15,11 @@ INSERT INTO failure (destination, record, rev, seq, at_ms, attempts, reason)
 SELECT f.destination, r.id, f.rev, f.seq, f.at_ms, f.attempts, f.reason FROM failed f JOIN record r ON r.key = f.key
 WHERE true ON CONFLICT DO NOTHING;
 
+-- switched_off_again: since when records are switched off at destinations
+WITH said (destination, key, since_ms) AS (VALUES {rows})
+INSERT INTO switched_off (destination, record, since_ms)
+SELECT s.destination, r.id, s.since_ms FROM said s JOIN record r ON r.key = s.key WHERE true ON CONFLICT DO NOTHING;
+
 -- ended_again: deliveries that ended, from the audit stream
 WITH said (destination, key, at_ms, told) AS (VALUES {rows})
 INSERT INTO ended (destination, entity, at_ms, told, others)

@@ -50,6 +50,13 @@ CREATE INDEX IF NOT EXISTS work_later ON work (destination, not_before_ms) WHERE
 CREATE INDEX IF NOT EXISTS work_awaits ON work (awaits, awaited) WHERE awaits <> '';
 CREATE INDEX IF NOT EXISTS work_waits ON work (destination, awaits, waits_ms) WHERE awaits <> '';
 CREATE INDEX IF NOT EXISTS work_put ON work (put) WHERE put <> '';
+CREATE TABLE IF NOT EXISTS switched_off (   -- records that stay at a destination deactivated, and are to be deleted
+    destination TEXT NOT NULL,
+    record INTEGER NOT NULL,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (destination, record)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS switched_off_since ON switched_off (destination, since_ms);
 CREATE TABLE IF NOT EXISTS changed (        -- every change, by its sequence: what a window of time holds
     seq INTEGER PRIMARY KEY,
     entity TEXT NOT NULL,
@@ -495,6 +502,27 @@ SELECT 1 FROM work WHERE awaits <> '' LIMIT 1;
 
 -- waits: for what records of a work list wait, how many, since when the first
 SELECT awaits, count(*), min(waits_ms) FROM work WHERE destination = ? AND awaits <> '' GROUP BY awaits;
+
+-- save_switched_off
+INSERT INTO switched_off (destination, record, since_ms) VALUES {rows} ON CONFLICT DO NOTHING;
+
+-- forget_switched_off
+DELETE FROM switched_off WHERE (destination, record) IN (VALUES {rows});
+
+-- switched_off: which of these are, and since when
+WITH wanted (destination, record) AS (VALUES {rows})
+SELECT s.record, s.since_ms FROM wanted w
+JOIN switched_off s ON s.destination = w.destination AND s.record = w.record;
+
+-- leavers: records of an entity that were switched off by then, and are not on the work list or failed
+SELECT s.destination, r.key, 'delete-after.' || r.seq, ?4 FROM switched_off s JOIN record r ON r.id = s.record
+WHERE s.destination = ?1 AND s.since_ms <= ?2 AND r.entity = ?3
+  AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.destination = s.destination AND f.record = s.record)
+  AND NOT EXISTS (SELECT 1 FROM work w WHERE w.destination = s.destination AND w.record = s.record)
+ORDER BY s.since_ms LIMIT ?5;
+
+-- waited: how many of a work list wait since before then, and the first of them
+SELECT count(*), min(waits_ms), reason FROM work WHERE destination = ? AND awaits <> '' AND waits_ms < ?;
 
 -- save_outbox
 INSERT INTO outbox (id, subject, msg_id, body, traceparent) VALUES {rows};

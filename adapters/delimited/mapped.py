@@ -58,6 +58,9 @@ def _of_shape(settings: DestinationSettings, shape: EntityShape, table: Table) -
     if "/" in name or name.startswith("."):
         text = f'"{name}" cannot stand in the name of a file. Name the table otherwise'
         yield Misfit((*at, "table"), text)
+    if shape.switches_off and not table.deactivated:
+        text = f"{name}: nothing says what switches a record off. Add deactivated: to its table"
+        yield Misfit((*at, "on_delete"), text)
     mapped = dict(shape.fields)
     for column in dict.fromkeys([shape.id_field, *mapped]):
         place = (*at, *(("fields", column) if column in mapped else ("id",)))

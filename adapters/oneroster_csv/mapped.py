@@ -1,12 +1,15 @@
 """What of a mapping the standard has: its tables, their columns, and which of these must be there. Pure."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from bus.adapter import EntityShape, Misfit
 
 from . import cells
 from .tables import METADATA, TABLES, VERSIONS
+
+SWITCH: Final = "enabledUser"
+"""The column that switches a record off."""
 
 
 class Described(NamedTuple):
@@ -54,6 +57,9 @@ def misfits(version: str | None, shapes: Sequence[EntityShape]) -> Iterator[Misf
         names = [name for name, _ in shape.fields]
         allowed = frozenset[str]().union(*(table.allowed for table in tables))
         required = tables[0].required.intersection(*(table.required for table in tables))
+        if shape.switches_off and SWITCH not in allowed:
+            text = f"{shape.table} has no {SWITCH}: its records cannot be switched off (expected delete)"
+            yield Misfit((*at, "on_delete"), text)
         for name in names:
             if name not in allowed:
                 text = f'"{name}" is no column of {shape.table}'

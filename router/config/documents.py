@@ -178,6 +178,9 @@ class DestinationEntry(Strict):
     after: Texts = Field(default=(), description="Systems that must have the record first")
     fields: dict[str, Text] = Field(min_length=1, description="their field: the hub's field, or CEL")
     on_delete: Literal["delete", "deactivate", "ignore"] = "delete"
+    delete_after: Duration | None = Field(
+        default=None, gt=0, description="Of what is deactivated: removed if it has not come back, as in 60d"
+    )
     on_refused: Literal["restore", "leave"] = Field(
         default="restore", description="What it wrote and does not own: set it right, or leave it there"
     )
@@ -213,6 +216,9 @@ class DestinationPart(Strict):
         default="",
         pattern=r"^(daily ([01][0-9]|2[0-3]):[0-5][0-9])?$",
         description="When to read back what it has and report what differs, as in daily 03:00",
+    )
+    waits_at_most: Duration = Field(
+        default=86_400.0, gt=0, description="A record that waits longer for another is told to a person"
     )
     entities: dict[str, DestinationEntry] = Field(min_length=1)
 

@@ -40,7 +40,7 @@ def _near(misfit: Misfit) -> list[str]:
 def _places(misfit: Misfit, read: Mapping[str, SourceEntity]) -> Iterator[tuple[Path, bool]]:
     """Where it stands, and whether that is a key."""
     if misfit.at[0] != "entities" or misfit.at[2] != "columns":
-        is_value = misfit.at[2:] in (("table",), ("id",)) or misfit.at == ("settings", "url")
+        is_value = misfit.at[2:] in (("table",), ("id",), ("on_delete",)) or misfit.at == ("settings", "url")
         yield misfit.at, not is_value
         return
     _, entity, _, name = misfit.at

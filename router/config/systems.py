@@ -275,6 +275,9 @@ class _System:
             path: Path = ("destination", "entities", name)
             self._systems((*path, "from"), entry.from_)
             self._systems((*path, "after"), entry.after)
+            if entry.delete_after and entry.on_delete != "deactivate":
+                text = "delete_after: is for what is switched off (expected on_delete: deactivate)"
+                self._wrong((*path, "delete_after"), text)
             if entity := self._entity(path, name):
                 found[name] = self._destination_entity(path, part, entry, entity)
         ordered = {name: found[name] for name in self._in_order(found)}
@@ -287,6 +290,7 @@ class _System:
             rate_per_s=part.rate,
             concurrent=part.concurrent,
             linger_s=part.linger,
+            waits_at_most_s=part.waits_at_most,
             mode=part.mode,
             creates_per_hour=part.limits.creates,
             removes_per_hour=part.limits.removes,
@@ -332,6 +336,7 @@ class _System:
             sources=entry.from_,
             after=entry.after,
             on_delete=entry.on_delete,
+            delete_after_s=entry.delete_after or 0.0,
         )
 
     def _may_leave(self, path: Path, term: Term, part: DestinationPart, entity: EntityRule) -> None:

@@ -21,6 +21,10 @@ NO_MATCH: Final = "no longer matches when"
 """Why a record that is not deleted is taken away."""
 
 
+LEFT: Final = "it was switched off, and has not come back"
+"""Why a record that was deactivated is deleted."""
+
+
 class Held(NamedTuple):
     """A ledger entry: what a destination holds of a record. `rev`: settled up to it. `hash` '': nothing."""
 
@@ -81,13 +85,15 @@ def plan(
     reference: Callable[[str], str],
     has_it: bool | None = None,
     because: str = "",
+    has_left: bool = False,
 ) -> Planned:
     """What makes a destination's copy equal to the record, given what it holds.
 
     A record that is deleted, or does not match any more, is removed if it is there. Content that the
     destination holds already is not sent. `has_it`: of a system that tells us too, whether it has what it is
     told, by what it says itself; then that counts and not what was sent. `because`: why it is not for this
-    destination, whatever its rule says.
+    destination, whatever its rule says. `has_left`: it has been switched
+    off there for as long as its rule says.
     """
     rule = route.rule
     try:
@@ -101,6 +107,9 @@ def plan(
             return Planned(None, Outcome.UNCHANGED, hash_)
         again = has_it is False and hash_ == held.hash
         return Planned(_delivery(record, version, held, rule, Op.UPDATE, fields, again), Outcome.READY, hash_)
+    if has_left and not held.hash:
+        delivery = _delivery(record, version, held, rule, Op.DELETE, {})._replace(deactivate=False)
+        return Planned(delivery, Outcome.READY, "", LEFT)
     if not held.hash:
         # Never there: that it is gone, or not for them, is settled without a word to them.
         return Planned(None, Outcome.FILTERED, "", because)

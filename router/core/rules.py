@@ -156,7 +156,8 @@ class DestinationEntity:
     """How records of an entity become what a system is told.
 
     `sources`: only changes of records whose existence came from these ('' : all). `after`: the systems that
-    have a record first. `on_delete`: delete, deactivate or ignore.
+    have a record first. `on_delete`: delete, deactivate or ignore. `delete_after_s`: when what was
+    deactivated is deleted (0: never).
     """
 
     entity: str
@@ -168,6 +169,7 @@ class DestinationEntity:
     sources: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     on_delete: str = "delete"
+    delete_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,7 @@ class DestinationRule:
 
     `mode`: observe (decide and audit, send nothing), add-only, live. `creates_per_hour`, `removes_per_hour`:
     beyond them work is held (0: no limit). `purpose` and `agreement` let sensitive fields out.
+    `waits_at_most_s`: how long a record may wait for another one before a person is told.
     `restores_per_hour`: how often a refused write of one record is set right before a person is told.
     `compare_at`: when it is compared each day, as in 03:00 ('' : never).
     `written`: a hash of what its file says of records, to see that it has been edited.
@@ -233,6 +236,7 @@ class DestinationRule:
     rate_per_s: float = 0.0
     concurrent: int = 1
     linger_s: float = 0.0
+    waits_at_most_s: float = 86_400.0
     mode: str = "live"
     creates_per_hour: int = 0
     removes_per_hour: int = 0

@@ -34,7 +34,7 @@ def source_shape(rule: SourceEntity, entity: EntityRule) -> EntityShape:
 def destination_shape(rule: DestinationEntity, entity: EntityRule) -> EntityShape:
     """The fields that a destination is told, with their types."""
     fields = tuple((term.field, _told_type(term.column, entity)) for term in rule.terms)
-    return EntityShape(rule.entity, rule.table, rule.id_field, fields)
+    return EntityShape(rule.entity, rule.table, rule.id_field, fields, rule.on_delete == "deactivate")
 
 
 def _told_type(name: str, entity: EntityRule) -> str:

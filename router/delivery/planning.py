@@ -9,6 +9,7 @@ from router.core.held import NOTHING_GIVEN, Given
 from router.core.identity import UNKNOWN
 from router.core.mapping import id_of
 from router.delivery.both_ways import BothWays
+from router.delivery.leaving import Leaving
 from router.delivery.settled import Claim
 from router.modes import LIVE
 from router.store import Store
@@ -30,6 +31,7 @@ class Planning:
         store: Store,
         key: bytes,
         epoch: int,
+        leaving: Leaving,
     ) -> None:
         self._system = system
         self._mode = mode
@@ -38,6 +40,7 @@ class Planning:
         self._store = store
         self._key = key
         self._epoch = epoch
+        self._leaving = leaving
         self.own_ids = bool(store.read("any_own_id", system))
 
     def many(
@@ -49,7 +52,7 @@ class Planning:
         because: Mapping[str, str] = EVERYTHING,
     ) -> list[tuple[Claim, Record, Planned]]:
         """What to do of each of these. `because`: by key why a record is not for this destination."""
-        reference = self.reference()
+        reference, left = self.reference(), self._leaving.left(claims)
         return [
             self.plan(
                 claim,
@@ -58,6 +61,7 @@ class Planning:
                 given.get(claim.key, NOTHING_GIVEN),
                 in_doubt=record.rev > claim.held.rev + 1 and in_doubt(claim),
                 because=because.get(claim.key, ""),
+                has_left=claim.key in left,
             )
             for claim in claims
         ]
@@ -71,9 +75,11 @@ class Planning:
         *,
         in_doubt: bool,
         because: str = "",
+        has_left: bool = False,
     ) -> tuple[Claim, Record, Planned]:
         """What to do, with the claim as the system knows the record, and the record as it is told it.
         `in_doubt`: an older rev of it may be there. `because`: why it is not for this destination.
+        `has_left`: it was switched off long enough ago.
         """
         version = Version(self._epoch, record.seq)
         route = self._routes.get(record.entity)
@@ -86,7 +92,7 @@ class Planning:
             base = self._both_ways.base(record, given)
             record, has_it = self._both_ways.told(record, given)
         held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt or claim.force else claim.held
-        found = plan(record, version, held, route, self._key, reference, has_it, because)
+        found = plan(record, version, held, route, self._key, reference, has_it, because, has_left)
         if base and found.delivery and not held.is_new:
             found = found._replace(delivery=found.delivery._replace(base=base))
         if claim.force and found.delivery:  # an adapter's own memory of it does not count either

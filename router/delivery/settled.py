@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bus import subjects
+from bus.adapter import Receipt
 from bus.codec import encode_state
 from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
 from bus.port import Message
-from router.core.delivery import NOTHING_HELD, Held
+from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned
 from router.database import Write
 from router.store import Store
 
 RESOLVES: Final = "its dead letter is resolved"
+ATTEMPTS_MAX: Final = 12
 OPEN = frozenset({Outcome.RETRYING, Outcome.HELD, Outcome.WAITING})
 """Outcomes of a delivery that is not at its end: it stays on the work list."""
 
@@ -79,7 +81,9 @@ class HeldWork(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """How one claim ended: what commits, what is told. `sent`: the system was told, and not only compared."""
+    """How one claim ended: what commits, what is told. `sent`: the system was told, and not only compared.
+    `switched_off`: it was told to keep it so.
+    """
 
     claim: Claim
     record: Record
@@ -91,6 +95,7 @@ class Settled(NamedTuple):
     retry_after_s: float | None = None
     tried: bool = True
     sent: bool = False
+    switched_off: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -111,6 +116,41 @@ class Settled(NamedTuple):
 def resolved(reason: str) -> str:
     """The reason of a delivery that resolves a dead letter."""
     return f"{reason}; {RESOLVES}" if reason else RESOLVES
+
+
+def settled_by(
+    claim: Claim, record: Record, found: Planned, receipt: Receipt | None, *, in_doubt: bool
+) -> Settled:
+    """How a claim ended, by what was planned and what the system answered to it. `in_doubt`: it may have been
+    sent before without an answer.
+    """
+    op = Op.DELETE if record.deleted else Op.CREATE if claim.held.is_new else Op.UPDATE
+    if found.delivery is None:
+        return Settled(claim, record, found.outcome, op, found.hash, claim.held.local_id, found.reason)
+    op = Op.DELETE if found.delivery.op is Op.DELETE else op
+    if receipt is None:
+        receipt = Receipt(claim.key, Outcome.RETRYING, "the adapter gave no receipt for it")
+    own_id = receipt.local_id if receipt.local_id != found.delivery.id else ""
+    local_id = own_id or claim.held.local_id
+    outcome, reason = receipt.outcome, receipt.reason or found.reason
+    if outcome is Outcome.RETRYING and receipt.tried and claim.attempt + 1 >= ATTEMPTS_MAX:
+        outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
+    hash_ = found.hash
+    if outcome is Outcome.FAILED or outcome in OPEN:
+        hash_ = HELD_UNKNOWN if in_doubt else claim.held.hash
+    return Settled(
+        claim,
+        record,
+        outcome,
+        op,
+        hash_,
+        local_id,
+        reason,
+        receipt.retry_after_s,
+        receipt.tried,
+        True,
+        found.delivery.deactivate,
+    )
 
 
 def settling(store: Store, system: str, done: Sequence[Settled], now_ms: int) -> list[Write]:

@@ -21,10 +21,11 @@ from router.core.rules import DestinationRule
 from router.database import Write
 from router.delivery.both_ways import BothWays
 from router.delivery.failures import Failures
+from router.delivery.leaving import Leaving
 from router.delivery.order import Order, without
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
-from router.delivery.settled import OPEN, Claim, HeldWork, Settled, Telling, claims_in, settling
+from router.delivery.settled import Claim, HeldWork, Settled, Telling, claims_in, settled_by, settling
 from router.modes import mode_now
 from router.outbox import Outbox, audit_messages
 from router.records import Records
@@ -34,7 +35,6 @@ from router.store import Store
 CLAIM_MAX: Final = 1_000
 CLAIM_GATHERED_MAX: Final = 6_000
 """More would cost memory, and the file that is written again each time costs less than that."""
-ATTEMPTS_MAX: Final = 12
 DEADLINE_S: Final = 300.0
 POISON_ATTEMPTS_MAX: Final = 3
 RETRY_S: Final = 5.0
@@ -102,7 +102,9 @@ class Worker:
             store=store,
             key=key,
             epoch=epoch,
+            leaving=(leaving := Leaving(system, rule.entities, store, now_ms)),
         )
+        self._leaving = leaving
         self._started_ms = now_ms()
         self._unanswered: set[str] = set()
         self.held_work: dict[str, HeldWork] = {}
@@ -207,7 +209,10 @@ class Worker:
         self._unanswered.update([each.key for each in deliveries if each.key not in receipts])
         if deliveries:
             await self._reached()
-        settled = [self._settled(claim, record, found, receipts) for claim, record, found in planned]
+        settled = [
+            settled_by(claim, record, found, receipts.get(claim.key), in_doubt=self._in_doubt(claim))
+            for claim, record, found in planned
+        ]
         # Until the ledger knows: the disk may be full. One that stays listed is in doubt as it was.
         self._unanswered.update([each.claim.key for each in settled if not each.is_open])
         await self._commit(settled, given)
@@ -250,28 +255,6 @@ class Worker:
         self._in_time_max = min(max(self._in_time_max, 2 * len(deliveries)), CLAIM_GATHERED_MAX)
         return {receipt.key: receipt for receipt in receipts}
 
-    def _settled(
-        self, claim: Claim, record: Record, found: Planned, receipts: Mapping[str, Receipt]
-    ) -> Settled:
-        op = Op.DELETE if record.deleted else Op.CREATE if claim.held.is_new else Op.UPDATE
-        if found.delivery is None:
-            return Settled(claim, record, found.outcome, op, found.hash, claim.held.local_id, found.reason)
-        op = Op.DELETE if found.delivery.op is Op.DELETE else op
-        receipt = receipts.get(claim.key)
-        if receipt is None:
-            receipt = Receipt(claim.key, Outcome.RETRYING, "the adapter gave no receipt for it")
-        own_id = receipt.local_id if receipt.local_id != found.delivery.id else ""
-        local_id = own_id or claim.held.local_id
-        outcome, reason = receipt.outcome, receipt.reason or found.reason
-        if outcome is Outcome.RETRYING and receipt.tried and claim.attempt + 1 >= ATTEMPTS_MAX:
-            outcome, reason = Outcome.FAILED, f"{reason} ({ATTEMPTS_MAX} attempts)"
-        hash_ = found.hash
-        if outcome is Outcome.FAILED or outcome in OPEN:
-            hash_ = HELD_UNKNOWN if self._in_doubt(claim) else claim.held.hash
-        return Settled(
-            claim, record, outcome, op, hash_, local_id, reason, receipt.retry_after_s, receipt.tried, True
-        )
-
     async def _commit(self, settled: Sequence[Settled], given: Mapping[str, Given] = NOBODY_GIVEN) -> None:
         """One commit for all: ledger, work list, outbox."""
         now_ms = self._now_ms()
@@ -293,6 +276,7 @@ class Worker:
                 self._postponed(later, now_ms),
                 *self._order.writes(later, now_ms),
                 *waking,
+                *self._leaving.writes(done, now_ms),
                 *self.failures.writes(done, now_ms),
                 *letters.writes,
             ]

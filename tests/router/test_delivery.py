@@ -17,7 +17,8 @@ from router.core.rules import DestinationRule
 from router.database import Sqlite
 from router.delivery.both_ways import BothWays
 from router.delivery.order import Awaited, Order
-from router.delivery.worker import ATTEMPTS_MAX, Worker
+from router.delivery.settled import ATTEMPTS_MAX
+from router.delivery.worker import Worker
 from router.outbox import Outbox
 from router.records import Records
 from router.store import QUERIES, Store

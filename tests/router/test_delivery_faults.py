@@ -18,7 +18,8 @@ from bus.errors import StreamFull, Unavailable
 from bus.messages import Op, Outcome
 from bus.port import Message
 from router.delivery import worker as worker_module
-from router.delivery.worker import ASKED_MAX_S, ATTEMPTS_MAX
+from router.delivery.settled import ATTEMPTS_MAX
+from router.delivery.worker import ASKED_MAX_S
 from router.store import QUERIES
 
 DAY_S = 86_400.0
