@@ -171,8 +171,8 @@ class RecordServer:
 
 
 @contextmanager
-def record_server() -> Iterator[RecordServer]:
-    """One in a thread of its own."""
+def record_server(port: int = 0) -> Iterator[RecordServer]:
+    """One in a thread of its own; 0: at any port."""
     server, loop = RecordServer(), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -180,7 +180,7 @@ def record_server() -> Iterator[RecordServer]:
     async def start() -> web.ServerRunner:
         runner = web.ServerRunner(web.Server(server.answer, access_log=None))
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
