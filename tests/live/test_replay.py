@@ -232,3 +232,18 @@ async def test_a_backfill_brings_all_that_there_is_to_one_that_has_lost_it(
     found = await ended(place, "backfill.1")
     check_destinations(place, package)
     assert found["records"] == rows(place) == found["outcomes"]["delivered"]
+
+
+async def test_a_file_that_its_reader_has_lost_is_written_again(
+    router: Router, place: Place, tmp_path: Path
+) -> None:
+    await router.start()
+    package = sampled(tmp_path, students=STUDENTS)
+    await through(place, package)
+    for path in (place.state / "assessment").iterdir():
+        path.unlink()
+    told = ("--to", "assessment", "--since", "1h", "--force", "--yes", "--why", "they have lost the file")
+    begun = await run_command(place, "replay", *told)
+    await ended(place, begun.stdout.splitlines()[-1].partition(" ")[0])
+
+    check_destinations(place, package)
