@@ -481,13 +481,15 @@ SELECT r.key, r.id, r.rev, ifnull(l.rev, 0), ifnull(l.hash, ''),
 FROM wanted w JOIN record r ON r.key = w.key LEFT JOIN ledger l ON l.destination = w.destination AND l.record = r.id;
 
 -- wait_work: unless it was marked anew, or what it waits for was settled, since that was looked at
-WITH said (destination, turn, rev, put, awaits, awaited, waits_ms, reason, there_rev, there_hash, listed) AS (VALUES {rows})
+WITH said (destination, turn, rev, put, awaits, awaited, waits_ms, reason, there_rev, there_hash, listed, failed) AS (VALUES {rows})
 UPDATE work SET awaits = said.awaits, awaited = said.awaited, reason = said.reason, not_before_ms = 0,
     waits_ms = iif(work.waits_ms > 0, work.waits_ms, said.waits_ms)
 FROM said LEFT JOIN ledger l ON l.destination = said.awaits AND l.record = said.awaited
 WHERE work.destination = said.destination AND work.turn = said.turn AND work.rev = said.rev AND work.put = said.put
   AND ifnull(l.rev, 0) = said.there_rev AND ifnull(l.hash, '') = said.there_hash AND said.listed = EXISTS (
-      SELECT 1 FROM work k WHERE k.destination = said.awaits AND k.record = said.awaited);
+      SELECT 1 FROM work k WHERE k.destination = said.awaits AND k.record = said.awaited)
+  AND said.failed = EXISTS (
+      SELECT 1 FROM failure f WHERE f.destination = said.awaits AND f.record = said.awaited);
 
 -- wake_work: what waits for these is looked at again
 WITH done (awaits, awaited) AS (VALUES {rows})

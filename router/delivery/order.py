@@ -170,7 +170,9 @@ class Order:
                 wait, claim = self._waits[each.claim.key], each.claim
                 self._awaited.expect(wait.place)
                 looked_at = (self._system, claim.turn, claim.rev, claim.put)
-                rows.append((*looked_at, *wait.place, now_ms, wait.reason, *wait.there[:3]))
+                rows.append(
+                    (*looked_at, *wait.place, now_ms, wait.reason, *wait.there[:3], bool(wait.there.failed))
+                )
         return [self._store.write("wait_work", rows)] if rows else []
 
     def waking(self, done: Iterable[Settled]) -> list[Write]:

@@ -83,11 +83,14 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
             ]
             out = pipeline.outbox.put([*audit_messages(told), *facts])
             gone = [(each.system, each.record) for each in letters]
-            await pipeline.store.commit([pipeline.store.write("forget_failures", gone), *out.writes])
+            writes = [pipeline.store.write(query, gone) for query in ("forget_failures", "wake_work")]
+            await pipeline.store.commit([*writes, *out.writes])
             out.send()
+            for worker in pipeline.workers.values():
+                worker.wake()
             for each in letters:
-                if worker := pipeline.workers.get(each.system):
-                    worker.failures.forget([each.record])
+                if each.system in pipeline.workers:
+                    pipeline.workers[each.system].failures.forget([each.record])
             count += len(letters)
         return reply({"records": count})
 

@@ -214,6 +214,8 @@ async def test_check_names_what_settings_and_mapping_say_differently(outbox: Out
 
     with pytest.raises(ConfigError, match=r"students has no column active; .*students has no column average"):
         await outbox.destination(tables={"students": settings}).check()
+    with pytest.raises(ConfigError, match="students: nothing says what switches a record off"):
+        await outbox.destination(SHAPE._replace(switches_off=True)).check()
     with pytest.raises(ConfigError, match="tables: student: no entity has this table"):
         await outbox.destination(tables={"student": {}}).check()
     with pytest.raises(ConfigError, match=r'"a/b" cannot stand in the name of a file.*no file in latin-1'):

@@ -285,7 +285,10 @@ async def test_check_names_every_column_that_is_missing_or_unknown(outbox: Outbo
         await outbox.destination(shape).check()
     with pytest.raises(ConfigError, match='"org" is no table'):
         await outbox.destination(shape._replace(table="org")).check()
-    await outbox.destination(shape._replace(fields=(("name", "text"), ("type", "text")))).check()
+    sound = shape._replace(fields=(("name", "text"), ("type", "text")))
+    with pytest.raises(ConfigError, match="orgs has no enabledUser: its records cannot be switched off"):
+        await outbox.destination(sound._replace(switches_off=True)).check()
+    await outbox.destination(sound).check()
 
 
 @pytest.mark.parametrize("name", ["{month}.zip", "a/b.zip", "x.csv", ".hidden.zip"])

@@ -12,6 +12,8 @@ from simulation.waiting import idp_first
 from simulation.world import Town
 
 from bus.messages import Event, Op, Outcome
+from router.pipeline import Pipeline
+from router.services.failed import commands as failed
 from router.services.status import status_of
 
 ADA = {"name": "Ada", "grade": "9"}
@@ -215,3 +217,16 @@ def test_a_record_that_stops_matching_is_removed_and_not_called_deleted(town: To
     say(town, student(at=2, grade="9"))
     assert town.live()
     assert town.fars["idp"].records["student/1"].active
+
+
+def test_what_waits_for_a_dead_letter_goes_on_when_a_person_lets_that_be(town: Town) -> None:
+    async def discard(pipeline: Pipeline) -> None:
+        [command] = [each for each in failed(pipeline, town.loop.now_ms) if each.what == "failed.discard"]
+        await command.answer("pat", b'{"why": "it is not ours"}')
+
+    town.fars["idp"].hates = frozenset({"student/1"})
+    say(town, student())
+    town.acts.append(discard)
+
+    assert town.live()
+    assert set(town.fars["lms"].records) == {"student/1"}
