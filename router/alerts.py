@@ -16,6 +16,8 @@ KINDS: Final = {
     "dead-letters": Severity.WARNING,
     "destination-unreachable": Severity.WARNING,
     "waiting-too-long": Severity.WARNING,
+    "destination-back": Severity.INFO,
+    "rejecting": Severity.CRITICAL,
     "source-unreachable": Severity.WARNING,
     "token-refused": Severity.CRITICAL,
     "held-removals": Severity.CRITICAL,

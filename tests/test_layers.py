@@ -57,6 +57,8 @@ COVERED = {
     "console/cli/failed.py": "live/test_dead_letters.py",
     "router/delivery/marker.py": "router/test_delivery.py",
     "router/delivery/planning.py": "router/test_delivery.py",
+    "router/delivery/alarms.py": "router/test_delivery_alerts.py",
+    "router/delivery/sending.py": "router/test_delivery_faults.py",
     "router/delivery/worker.py": "router/test_delivery.py",
     "router/daemon.py": "live/test_router_process.py",
     "router/pipeline.py": "live/test_router_process.py",

@@ -205,6 +205,14 @@ class DestinationPart(Strict):
     )
     schedule: dict[str, Any] = {}
     rate: Rate = 0.0
+    burst: int = Field(
+        default=0,
+        ge=0,
+        description="How many may go at once after a quiet time; of a rate what a second brings",
+    )
+    deadline: Duration = Field(
+        default=300.0, gt=0, description="How long one call may take before it counts as failed, as in 5m"
+    )
     concurrent: int = Field(default=1, ge=1, le=64)
     limits: Limits = Limits()
     restores: PerHour = Field(default=3, description="How often a refused write is set right, as in 3/h")

@@ -288,6 +288,8 @@ class _System:
             settings=part.settings,
             entities=ordered,
             rate_per_s=part.rate,
+            burst=part.burst,
+            deadline_s=part.deadline,
             concurrent=part.concurrent,
             linger_s=part.linger,
             waits_at_most_s=part.waits_at_most,

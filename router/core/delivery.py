@@ -13,8 +13,6 @@ from router.core.mapping import Invalid, Outgoing, id_of
 from router.core.rules import DestinationEntity
 
 HASH_BYTES: Final = 12
-BACKOFF_BASE_S: Final = 1.0
-BACKOFF_MAX_S: Final = 300.0
 
 
 NO_MATCH: Final = "no longer matches when"
@@ -151,13 +149,3 @@ def _delivery(
         fields,
         again,
     )
-
-
-def backoff_s(attempt: int, jitter: float) -> float:
-    """How long to wait after that many failed attempts: full jitter, `jitter` in 0..1.
-
-    >>> [backoff_s(attempt, 1.0) for attempt in (1, 2, 3, 20)]
-    [1.0, 2.0, 4.0, 300.0]
-    """
-    most = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 30))
-    return most * jitter

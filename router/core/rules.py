@@ -220,7 +220,8 @@ class SourceRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationRule:
-    """What we tell a system. `rate_per_s` 0 means no limit; `linger_s`: how long to gather before a send.
+    """What we tell a system. `rate_per_s` 0 means no limit, `burst` 0: what a second brings, at once at most;
+    `linger_s`: how long to gather before a send; `deadline_s`: how long one call of its adapter may take.
 
     `mode`: observe (decide and audit, send nothing), add-only, live. `creates_per_hour`, `removes_per_hour`:
     beyond them work is held (0: no limit). `purpose` and `agreement` let sensitive fields out.
@@ -234,6 +235,8 @@ class DestinationRule:
     settings: Mapping[str, object] = field(repr=False)
     entities: Mapping[str, DestinationEntity]
     rate_per_s: float = 0.0
+    burst: int = 0
+    deadline_s: float = 300.0
     concurrent: int = 1
     linger_s: float = 0.0
     waits_at_most_s: float = 86_400.0

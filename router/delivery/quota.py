@@ -16,6 +16,7 @@ class Quota:
     def __init__(self, creates: int, removes: int) -> None:
         self._most = {True: removes, False: creates}
         self._times: dict[bool, deque[int]] = {True: deque(), False: deque()}
+        self._counted: list[bool] = []
 
     @property
     def limits(self) -> bool:
@@ -25,6 +26,7 @@ class Quota:
     def hold(self, deliveries: Sequence[tuple[Delivery, bool]], now_ms: int) -> dict[str, Receipt]:
         """Receipts for those beyond a limit (delivery, whether it is a create). 0 means no limit."""
         held = {}
+        self._counted = []
         for delivery, is_create in deliveries:
             removal = delivery.op is Op.DELETE
             most = self._most[removal] if removal or is_create else 0
@@ -39,4 +41,11 @@ class Quota:
                 held[delivery.key] = Receipt(delivery.key, Outcome.HELD, reason, tried=False)
             else:
                 times.append(now_ms)
+                self._counted.append(removal)
         return held
+
+    def undo(self) -> None:
+        """What was let through last did not go: it takes no room."""
+        for removal in self._counted:
+            self._times[removal].pop()
+        self._counted = []

@@ -14,11 +14,11 @@ from bus.codec import encode_state
 from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
 from bus.port import Message
 from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned
+from router.core.retry import ATTEMPTS_MAX
 from router.database import Write
 from router.store import Store
 
 RESOLVES: Final = "its dead letter is resolved"
-ATTEMPTS_MAX: Final = 12
 OPEN = frozenset({Outcome.RETRYING, Outcome.HELD, Outcome.WAITING})
 """Outcomes of a delivery that is not at its end: it stays on the work list."""
 

@@ -7,46 +7,52 @@ only bring the destination to where the record is, never back.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from bus import subjects
 from bus.adapter import Delivery, Destination, Listed, Lists, Receipt, Sleep
 from bus.errors import Unavailable
 from bus.messages import Op, Outcome, Record
-from bus.port import Message
-from router.alerts import KINDS, Seldom, alert_message, sentence
-from router.core.delivery import HELD_UNKNOWN, Planned, Route, backoff_s
+from router.core.breaker import State
+from router.core.delivery import HELD_UNKNOWN, Planned, Route
 from router.core.held import Given
+from router.core.pace import Pace
+from router.core.retry import POISON_ATTEMPTS_MAX, wait_s
 from router.core.rules import DestinationRule
 from router.database import Write
+from router.delivery.alarms import Alarms
 from router.delivery.both_ways import BothWays
 from router.delivery.failures import Failures
 from router.delivery.leaving import Leaving
 from router.delivery.order import Order, without
+from router.delivery.outage import ROTATE_S, Judged, Outage
 from router.delivery.planning import Planning
 from router.delivery.quota import Quota
-from router.delivery.settled import Claim, HeldWork, Settled, Telling, claims_in, settled_by, settling
+from router.delivery.sending import AdapterBug, Sending
+from router.delivery.settled import Claim, Settled, Telling, claims_in, settled_by, settling
 from router.modes import mode_now
 from router.outbox import Outbox, audit_messages
 from router.records import Records
 from router.steps import to_end
 from router.store import Store
 
-CLAIM_MAX: Final = 1_000
-CLAIM_GATHERED_MAX: Final = 6_000
-"""More would cost memory, and the file that is written again each time costs less than that."""
-DEADLINE_S: Final = 300.0
-POISON_ATTEMPTS_MAX: Final = 3
 RETRY_S: Final = 5.0
-ASKED_MAX_S: Final = 3_600.0
 OUTBOX_MAX: Final = 5_000
-NOBODY_GIVEN: Final[Mapping[str, Given]] = {}
 HELD_S: Final = 300.0
 """How long until a destination is asked again whether it still holds a removal."""
+REST_MAX_S: Final = 600.0
+"""The clock is looked at again after this: it may have been put right meanwhile."""
 
 
-class AdapterBug(Unavailable):
-    """The adapter raised what it must not. Alone, the record that brings it out is found."""
+class Batch(NamedTuple):
+    """Claims with their plans: what is sent at once. `held`: receipts of those beyond a limit. `given`: what
+    the system was given and may not have taken up.
+    """
+
+    planned: Sequence[tuple[Claim, Record, Planned]]
+    deliveries: Sequence[Delivery]
+    held: Mapping[str, Receipt]
+    given: Mapping[str, Given]
 
 
 class Worker:
@@ -75,12 +81,11 @@ class Worker:
         self.system = system
         self.routes = routes
         self.outcomes: Counter[str] = Counter()
-        self.unreachable = ""
         self.last_delivery_ms = 0
-        self._adapter = adapter
         self._rule_mode = rule.mode
         self._linger_s = rule.linger_s
-        self._rate_per_s = rule.rate_per_s
+        self._started_ms = now_ms()
+        self._pace = Pace.of(rule.rate_per_s, rule.burst, self._started_ms)
         self._quota = Quota(rule.creates_per_hour, rule.removes_per_hour)
         self.both_ways = both_ways
         self._store = store
@@ -92,8 +97,6 @@ class Worker:
         self._jitter = jitter
         self._trouble = trouble
         self._news = asyncio.Event()
-        self._failures = 0
-        self._alone_next = 0
         self._planning = Planning(
             system=system,
             mode=lambda: self.mode,
@@ -105,14 +108,12 @@ class Worker:
             leaving=(leaving := Leaving(system, rule.entities, store, now_ms)),
         )
         self._leaving = leaving
-        self._started_ms = now_ms()
-        self._unanswered: set[str] = set()
-        self.held_work: dict[str, HeldWork] = {}
+        self._sending = Sending(system, adapter, rule.deadline_s, gathers=bool(rule.linger_s))
+        self.outage = Outage(system, jitter)
+        self.alarms = Alarms(system)
         self.failures = Failures(system, store)
         self._order = order
-        self._seldom = Seldom()
-        self._outage_told = False
-        self._in_time_max = CLAIM_GATHERED_MAX
+        self._adapter = adapter
 
     @property
     def mode(self) -> str:
@@ -122,12 +123,17 @@ class Worker:
     @property
     def claims_max(self) -> int:
         """How many records it takes up at once, if there are so many."""
-        return min(self._adapter.batch_records_max, CLAIM_GATHERED_MAX if self._linger_s else CLAIM_MAX)
+        return self._sending.records_max
 
     @property
     def listing(self) -> Callable[[str], AsyncIterator[Sequence[Listed]]] | None:
         """Reads back all that it has of an entity, if its adapter can."""
         return self._adapter.listing if isinstance(self._adapter, Lists) else None
+
+    @property
+    def unreachable(self) -> str:
+        """Why the system takes nothing now, or ''."""
+        return self.outage.breaker.why
 
     def wake(self) -> None:
         """There may be work."""
@@ -138,30 +144,42 @@ class Worker:
         full = False  # more waits already: there is nothing to gather for
         while True:
             self._news.clear()
+            if rest_s := self._rest_s():
+                await self._until_news(rest_s)
+                continue
             if self._linger_s and not full and self._claims(1):
                 await self._sleep(self._linger_s)
             while self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we have to say
                 await self._sleep(RETRY_S)
-            most = self._take_max()
+            most = self._most()
             claims = self._claims(most)
             full = len(claims) == most
             if not claims:
                 await self._wait()
                 continue
             try:
-                rest_s = await to_end(self.deliver(claims))
+                await to_end(self.deliver(claims))
             except Unavailable as error:  # our own disk: what was sent is compared again, not sent twice
                 self._trouble(str(error))
-                self._seldom, self._outage_told = Seldom(), False  # alerts went with it: tell them again
-                rest_s = RETRY_S
-            if rest_s:
-                await self._sleep(rest_s)
+                self.outage.lost()
+                self.alarms.lost()
+                await self._sleep(RETRY_S)
 
-    def _take_max(self) -> int:
-        if self._alone_next:
-            return 1
-        most = min(self.claims_max, self._in_time_max)
-        return max(1, min(most, int(self._rate_per_s))) if self._rate_per_s else most
+    # When, and how much at once
+
+    def _rest_s(self) -> float:
+        """For how long nothing may go: the system is down, or has had what its pace allows."""
+        now_ms = self._now_ms()
+        if (until_ms := self.outage.breaker.until_ms) > now_ms:
+            return (until_ms - now_ms) / 1000
+        self._pace = self._pace.at(now_ms)
+        return self._pace.wait_s
+
+    def _most(self) -> int:
+        if self.outage.breaker.is_open:
+            return 1  # the probe
+        most = self._sending.most
+        return min(most, max(self._pace.room, 1)) if self._pace.rate_per_s else most
 
     def _claims(self, most: int) -> list[Claim]:
         ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
@@ -172,9 +190,12 @@ class Worker:
         due = self._store.read("next_due", self.system)[0][0]
         if due is None:
             await self._news.wait()
-            return
+        else:
+            await self._until_news(max(due - self._now_ms(), 1) / 1000)
+
+    async def _until_news(self, most_s: float) -> None:
         async with asyncio.TaskGroup() as group:
-            timer = group.create_task(self._alarm(max(due - self._now_ms(), 1) / 1000))
+            timer = group.create_task(self._alarm(min(most_s, REST_MAX_S)))
             await self._news.wait()
             timer.cancel()
 
@@ -182,11 +203,33 @@ class Worker:
         await self._sleep(after_s)
         self._news.set()
 
-    async def deliver(self, claims: Sequence[Claim]) -> float:
-        """Send what has to be sent, and settle every claim in one commit.
+    # One batch
 
-        Returns for how many seconds to leave the system alone then.
-        """
+    async def deliver(self, claims: Sequence[Claim]) -> None:
+        """Send what has to be sent, and settle every claim in one commit."""
+        batch = self._batch(claims)
+        receipts: Mapping[str, Receipt] = {}
+        if batch.deliveries:
+            self._pace = self._pace.take(len(batch.deliveries))
+            try:
+                receipts = await self._sending.apply(batch.deliveries)
+            except Unavailable as error:
+                self._quota.undo()
+                await self._put_off([claim for claim, _, _ in batch.planned], error)
+                return
+        now_ms = self._now_ms()
+        probes = self.outage.state(now_ms) is not State.CLOSED
+        judged = self.outage.answered(receipts, now_ms) if batch.deliveries else Judged({}, [], "", [])
+        receipts = {**batch.held, **judged.receipts} if batch.held else judged.receipts
+        settled = [
+            settled_by(claim, record, found, receipts.get(claim.key), in_doubt=self._in_doubt(claim))
+            for claim, record, found in batch.planned
+        ]
+        # Until the ledger knows: the disk may be full. One that stays listed is in doubt as it was.
+        self._sending.unanswered.update([each.claim.key for each in settled if not each.is_open])
+        await self._commit(settled, judged, batch.given, probes=probes)
+
+    def _batch(self, claims: Sequence[Claim]) -> Batch:
         # What a put is about may be committed, and not at hand yet: of these a change's rev tells nothing.
         self._records.forget([claim.key for claim in claims if claim.put])
         records = self._records.many([claim.key for claim in claims])
@@ -201,22 +244,7 @@ class Worker:
             found.delivery for claim, _, found in planned if found.delivery and claim.key not in held
         ]
         self.both_ways.sending(without(held, planned), given)
-        try:
-            receipts = {**held, **await self._apply(deliveries)} if deliveries else held
-        except Unavailable as error:
-            self._unanswered.update(delivery.key for delivery in deliveries)
-            return await self._postpone_all(claims, error)
-        self._unanswered.update([each.key for each in deliveries if each.key not in receipts])
-        if deliveries:
-            await self._reached()
-        settled = [
-            settled_by(claim, record, found, receipts.get(claim.key), in_doubt=self._in_doubt(claim))
-            for claim, record, found in planned
-        ]
-        # Until the ledger knows: the disk may be full. One that stays listed is in doubt as it was.
-        self._unanswered.update([each.claim.key for each in settled if not each.is_open])
-        await self._commit(settled, given)
-        return len(deliveries) / self._rate_per_s if self._rate_per_s else 0.0
+        return Batch(planned, deliveries, held, given)
 
     def planned(self, claims: Sequence[Claim]) -> list[tuple[Claim, Record, Planned]]:
         """What bringing these up to date would take, with the rules of now. Nothing is done."""
@@ -232,31 +260,12 @@ class Worker:
 
     def _in_doubt(self, claim: Claim) -> bool:
         """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""
-        return claim.force or claim.key in self._unanswered or claim.since_ms <= self._started_ms
+        return claim.force or claim.key in self._sending.unanswered or claim.since_ms <= self._started_ms
 
-    async def _apply(self, deliveries: Sequence[Delivery]) -> dict[str, Receipt]:
-        """Call the adapter. Raises Unavailable, also for a call that hangs and for an adapter's bug."""
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                receipts = await self._adapter.apply(deliveries)
-        except TimeoutError:
-            # It may only be slow: so many in that time were too many.
-            self._in_time_max = max(1, len(deliveries) // 2)
-            what = f"{self.system}: {len(deliveries)} records not done within {DEADLINE_S:.0f} s"
-            raise Unavailable(what, runbook="destination-unreachable") from None
-        except Unavailable:
-            raise
-        except Exception as error:
-            # A bug in one adapter must not stop the others. Each record of this batch goes alone next.
-            self._alone_next = max(self._alone_next, len(deliveries))
-            raise AdapterBug(f"{self.system}: bug: {type(error).__name__} in its adapter") from error
-        self._alone_next = max(self._alone_next - 1, 0)
-        # Twice as many may be in time too; a few that were say nothing of many.
-        self._in_time_max = min(max(self._in_time_max, 2 * len(deliveries)), CLAIM_GATHERED_MAX)
-        return {receipt.key: receipt for receipt in receipts}
-
-    async def _commit(self, settled: Sequence[Settled], given: Mapping[str, Given] = NOBODY_GIVEN) -> None:
-        """One commit for all: ledger, work list, outbox."""
+    async def _commit(
+        self, settled: Sequence[Settled], judged: Judged, given: Mapping[str, Given], *, probes: bool = False
+    ) -> None:
+        """One commit for all: ledger, work list, outbox. `probes`: no attempt of a record is used up."""
         now_ms = self._now_ms()
         done = self.failures.resolving([each for each in settled if not each.is_open])
         later = [each for each in settled if each.is_open]
@@ -265,23 +274,26 @@ class Worker:
             [audited for each in done for audited in telling.audited(each, self._owner(each.record), now_ms)]
         )
         messages += [message for each in done if each.is_news for message in telling.told(each, now_ms)]
-        messages += self._alerts(settled, now_ms)
+        failed = sum([each.outcome is Outcome.FAILED for each in done])
+        messages += [*self.alarms.told(settled, failed, now_ms), *judged.told]
         letters = self._outbox.put(messages)
         waking = self._order.waking(done)
+        again = [(self.system, key, judged.put, now_ms) for key in judged.again]
         await self._store.commit(
             [
                 self._store.write("save_ledger", [telling.ledger_row(each, now_ms) for each in done]),
                 *settling(self._store, self.system, done, now_ms),
                 *self.both_ways.writes(done, given, now_ms),
-                self._postponed(later, now_ms),
+                self._postponed(later, now_ms, counts=not probes),
                 *self._order.writes(later, now_ms),
                 *waking,
                 *self._leaving.writes(done, now_ms),
                 *self.failures.writes(done, now_ms),
+                self._store.write("put", again),
                 *letters.writes,
             ]
         )
-        self._unanswered.difference_update([each.claim.key for each in done])
+        self._sending.unanswered.difference_update([each.claim.key for each in done])
         self.both_ways.settled(done)
         self.outcomes.update([each.outcome for each in done])
         self._planning.own_ids = self._planning.own_ids or any([each.local_id for each in done])
@@ -296,88 +308,38 @@ class Worker:
 
     # When it does not work
 
-    def _alerts(self, settled: Sequence[Settled], now_ms: int) -> list[Message]:
-        """What a person has to look at: dead letters, and removals that a guard at the destination holds."""
-        failed = sum(each.outcome is Outcome.FAILED for each in settled)
-        if self.held_work:
-            for each in settled:
-                self.held_work.pop(each.claim.key, None)
-        self.held_work.update(
-            {each.claim.key: each.held_work for each in settled if each.outcome is Outcome.HELD}
-        )
-        told = []
-        if failed and self._seldom.due("dead-letters", now_ms):
-            text = (
-                f"{self.system}: {failed} records went to the dead letters, and more may follow."
-                f" See: yellowbus failed list --to {self.system}"
-            )
-            told.append(alert_message("dead-letters", self.system, str(now_ms), now_ms, text))
-        if self.held_work and self._seldom.due("held-removals", now_ms):
-            text = f"{self.system}: {len(self.held_work)} removals {self.held}"
-            told.append(alert_message("held-removals", self.system, str(now_ms), now_ms, text))
-        return told
-
-    @property
-    def held(self) -> str:
-        """Why a guard at the destination holds removals, or ''."""
-        return next((each.reason for each in self.held_work.values()), "")
-
-    def _postponed(self, later: Sequence[Settled], now_ms: int) -> Write:
+    def _postponed(self, later: Sequence[Settled], now_ms: int, *, counts: bool) -> Write:
         rows = []
         for each in later:
             if each.outcome is Outcome.WAITING:
                 continue
             held = each.outcome is Outcome.HELD  # a person's turn: no attempt of the record's is used up
-            attempt = each.claim.attempt + (each.tried and not held)
-            wait_s = HELD_S if held else self._backoff_s(attempt, each.retry_after_s)
-            rows.append((self.system, each.claim.turn, attempt, now_ms + int(wait_s * 1000), each.reason))
+            attempt = each.claim.attempt + (each.tried and counts and not held)
+            later_s = HELD_S if held else wait_s(attempt, each.retry_after_s, self._jitter())
+            rows.append((self.system, each.claim.turn, attempt, now_ms + int(later_s * 1000), each.reason))
         return self._store.write("postpone_work", rows)
 
-    def _backoff_s(self, attempt: int, asked_s: float | None) -> float:
-        """What the far end asked for, but an hour at most: a person may have mended it; else by attempts."""
-        return min(asked_s, ASKED_MAX_S) if asked_s else backoff_s(max(attempt, 1), self._jitter())
-
-    async def _postpone_all(self, claims: Sequence[Claim], error: Unavailable) -> float:
-        """The system as a whole does not answer: everything stays on the list, and is tried again later.
-
-        Returns in how many seconds.
-        """
-        self._failures += 1
-        self.unreachable = error.message
-        now_ms = self._now_ms()
-        alone = len(claims) == 1 and isinstance(error, AdapterBug)
-        if alone and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
+    async def _put_off(self, claims: Sequence[Claim], error: Unavailable) -> None:
+        """The system as a whole does not answer: what waits stays as it is, and goes when it does."""
+        alone, bug = len(claims) == 1, isinstance(error, AdapterBug)
+        if alone and bug and claims[0].attempt + 1 >= POISON_ATTEMPTS_MAX:
             await self._bury(claims[0], error)
-            return 0.0
-        wait_s = self._backoff_s(self._failures, error.retry_after_s)
-        # One that is late even alone lets the others pass: they may be in time.
-        behind_s = 2 * DEADLINE_S if self._in_time_max == 1 else 0.0
-        due = now_ms + int((wait_s + behind_s) * 1000)
-        # An attempt is one of the record's own: a long outage must not use up those of all that wait.
-        more = int(isinstance(error, AdapterBug))
-        rows = [(self.system, claim.turn, claim.attempt + more, due, error.message) for claim in claims]
-        writes = [self._store.write("postpone_work", rows)]
-        kind = error.runbook if error.runbook in KINDS else "destination-unreachable"
-        # Once for an outage; and one that comes and goes, once an hour.
-        if not self._outage_told and self._seldom.due(kind, now_ms):
-            self._outage_told = True
-            text = f"{sentence(error.message)} Nothing is lost: its records wait, and go when it answers."
-            letters = self._outbox.put([alert_message(kind, self.system, str(now_ms), now_ms, text)])
-            await self._store.commit([*writes, *letters.writes])
-            letters.send()
-        else:
-            await self._store.commit(writes)
+            return
+        now_ms = self._now_ms()
+        later_s, told = self.outage.failed(error, now_ms)
+        rows = []
+        if alone or bug:  # it may be the record: another one is the next
+            due = now_ms + int((later_s + ROTATE_S + self._sending.behind_s) * 1000)
+            rows = [(self.system, claim.turn, claim.attempt + bug, due, error.message) for claim in claims]
+        letters = self._outbox.put(told)
+        await self._store.commit([self._store.write("postpone_work", rows), *letters.writes])
+        letters.send()
         self._trouble(str(error))
-        return wait_s
 
     async def _bury(self, claim: Claim, error: Unavailable) -> None:
         """A record on which the adapter has raised each time, alone: set aside, so that the rest goes on."""
         record = self._records.many([claim.key])[claim.key]
         op = Op.DELETE if record.deleted else Op.UPDATE
         local_id, why = claim.held.local_id, error.message
-        await self._commit([Settled(claim, record, Outcome.FAILED, op, HELD_UNKNOWN, local_id, why)])
-
-    async def _reached(self) -> None:
-        self._failures = 0
-        self.unreachable = ""
-        self._outage_told = False
+        buried = Settled(claim, record, Outcome.FAILED, op, HELD_UNKNOWN, local_id, why)
+        await self._commit([buried], Judged({}, [], "", []), {})

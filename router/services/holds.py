@@ -138,14 +138,14 @@ def _destinations(pipeline: Pipeline) -> list[dict[str, Any]]:
     """What limits at destinations hold: it goes by itself when there is room, or when the limit is raised."""
     found = []
     for name, worker in pipeline.workers.items():
-        if work := list(worker.held_work.values()):
+        if work := list(worker.alarms.held_work.values()):
             counts = Counter(each.op.value for each in work)
             found.append(
                 {
                     "system": name,
                     "counts": dict(counts),
                     "since_ms": min(each.since_ms for each in work),
-                    "reason": worker.held.removeprefix("are held: "),
+                    "reason": worker.alarms.held.removeprefix("are held: "),
                 }
             )
     return found

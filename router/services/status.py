@@ -61,7 +61,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
                 "failed": pipeline.store.read("failure_count", name)[0][0],
                 "oldest_ms": work[name][2] or 0,
                 "unreachable": worker.unreachable,
-                "held": worker.held.removeprefix("are held: "),
+                "held": worker.alarms.held.removeprefix("are held: "),
                 "outcomes": worker.outcomes,
                 "last_delivery_ms": worker.last_delivery_ms,
                 "marked_seq": pipeline.markers[name].seq,

@@ -43,7 +43,7 @@ class Guarded:
     def look(self) -> None:
         """Keep what the worker says of held removals now."""
         assert self.town.pipeline
-        self.said.append(self.town.pipeline.workers["lms"].held)
+        self.said.append(self.town.pipeline.workers["lms"].alarms.held)
 
 
 def test_removals_that_are_held_are_told_once_and_use_up_no_attempt(town: Town) -> None:
@@ -89,13 +89,19 @@ async def rejected(batch: Sequence[Delivery]) -> list[Receipt]:
     return [Receipt(each.key, Outcome.FAILED, "422") for each in batch]
 
 
+async def one_in_ten(batch: Sequence[Delivery]) -> list[Receipt]:
+    """It says no to every tenth."""
+    ends = {True: Outcome.FAILED, False: Outcome.DELIVERED}
+    return [Receipt(each.key, ends[each.key.endswith("0")], "422") for each in batch]
+
+
 def test_many_dead_letters_make_one_alert_within_the_hour(town: Town) -> None:
-    lms = Adapter(town, rejected, batch_records_max=7)
-    say(town, *students(40))
+    lms = Adapter(town, one_in_ten, batch_records_max=7)
+    say(town, *students(300))
 
     assert town.live()
-    assert len(lms.batches) >= 6
-    assert len(town.server.streams["DEAD"].history) == 40
+    assert len(lms.batches) >= 40
+    assert len(town.server.streams["DEAD"].history) == 30
     assert alerts(town) == ["dead-letters"]
 
 
@@ -136,7 +142,7 @@ def test_an_outage_whose_alert_the_disk_did_not_take_is_told_all_the_same(town: 
     say(town, *students(1))
 
     assert town.live()
-    assert alerts(town) == ["destination-unreachable"]
+    assert alerts(town) == ["destination-unreachable", "destination-back"]
 
 
 def test_an_outage_soon_after_another_is_told_when_it_lasts(town: Town) -> None:
@@ -153,4 +159,4 @@ def test_an_outage_soon_after_another_is_told_when_it_lasts(town: Town) -> None:
     town.loop.call_later(700, lambda: say(town, event("2", name="Bea", grade="9")))
     town.live(until_quiet=False, stop_after_s=9_500)
 
-    assert alerts(town) == ["destination-unreachable", "destination-unreachable"]
+    assert alerts(town) == ["destination-unreachable", "destination-back"] * 2

@@ -5,13 +5,11 @@ from hypothesis import strategies as st
 
 from bus.messages import Op, Origin, Outcome, Record, Value, Version
 from router.core.delivery import (
-    BACKOFF_MAX_S,
     HELD_UNKNOWN,
     NOTHING_HELD,
     Held,
     Planned,
     Route,
-    backoff_s,
     content_hash,
     plan,
 )
@@ -141,12 +139,6 @@ def test_a_record_that_cannot_be_mapped_fails_and_leaves_what_is_held() -> None:
 
     assert (planned.delivery, planned.outcome, planned.hash) == (None, Outcome.FAILED, "h")
     assert "Ada" not in planned.reason
-
-
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_a_wait_is_never_longer_than_its_limit_and_grows(attempt: int, jitter: float) -> None:
-    assert 0 <= backoff_s(attempt, jitter) <= BACKOFF_MAX_S
-    assert backoff_s(attempt, 1.0) <= backoff_s(attempt + 1, 1.0)
 
 
 def test_a_content_hash_depends_on_the_key_and_on_nothing_else() -> None:

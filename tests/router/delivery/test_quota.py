@@ -35,3 +35,12 @@ def test_an_hour_later_as_many_go_again() -> None:
 def test_without_a_limit_all_go_and_an_edit_is_never_held() -> None:
     assert Quota(0, 0).hold(creates(9) + removals(9), 0) == {}
     assert Quota(1, 1).hold([(delivery("student/1"), False)] * 9, 0) == {}
+
+
+def test_what_did_not_go_takes_no_room() -> None:
+    quota = Quota(creates=2, removes=0)
+    quota.hold(creates(2), 0)
+    quota.undo()
+
+    assert quota.hold(creates(2), 1) == {}
+    assert len(quota.hold(creates(2), 2)) == 2
