@@ -94,6 +94,8 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     since = f", the oldest since {time(said['oldest_ms'])}"
     if said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"
+        if said.get("unreachable_since_ms"):
+            state += f"; since {time(said['unreachable_since_ms'])}, next try {time(said['tried_again_ms'])}"
     elif said.get("held"):
         grade, state = Grade.FAILS, f"holds removals: {said['held']}"
     elif failed:

@@ -133,3 +133,10 @@ def test_a_source_that_speaks_by_itself_listens() -> None:
     assert (line.grade, line.state) == (Grade.OK, "listens, 3 events since the start")
     assert "11:00:00" in line.last
     assert (away.grade, away.state) == (Grade.FAILS, "unreachable: x")
+
+
+def test_a_destination_that_is_down_says_since_when_and_when_it_is_tried_again() -> None:
+    down = {"unreachable": "idp: 503", "unreachable_since_ms": 1_795_449_000_000}
+    found = lines(status(idp={**down, "tried_again_ms": 1_795_449_630_000}))
+
+    assert found[0].state == ("unreachable: idp: 503; since 10:50:00 -05:00, next try 11:00:30 -05:00")
