@@ -29,7 +29,7 @@ def record(id_: str, rev: int, seq: int) -> Record:
     origins = {"name": Origin("sis", seq, 5, "owner")}
     return Record(
         f"student/{id_}", "student", rev, seq, False, ("name",), seq, {"name": "Ada"}, origins,
-        {"sis": id_}, {"sis": Seen(5, {})},
+        {"sis": id_}, {"sis": Seen(5, ("name",))},
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ async def test_an_index_of_a_newer_version_is_refused_untouched(store: Store, da
 
 async def test_a_record_is_its_newest_change_and_what_systems_said_since(store: Store) -> None:
     ada, bea = record("1", 2, 9), record("2", 1, 8)
-    said = {"sis": Seen(50, {"name": "Bob"})}
+    said = {"sis": Seen(50, ("name",), {"name": "Bob"})}
     await store.commit([store.write("save_records", [row(ada), row(bea)])])
     await store.commit([store.write("save_seen", [(ada.key, encode_seen(said))])])
     await store.commit([store.write("save_records", [row(ada._replace(rev=1, seq=4))])])
@@ -96,7 +96,7 @@ async def test_a_record_is_its_newest_change_and_what_systems_said_since(store: 
 
 async def test_what_was_seen_starts_anew_with_a_change(store: Store) -> None:
     await store.commit([store.write("save_records", [row(record("1", 1, 4))])])
-    await store.commit([store.write("save_seen", [("student/1", encode_seen({"sis": Seen(50, {})}))])])
+    await store.commit([store.write("save_seen", [("student/1", encode_seen({"sis": Seen(50, ("name",))}))])])
     await store.commit([store.write("save_records", [row(record("1", 2, 9))])])
 
     assert store.records(["student/1"]) == {"student/1": record("1", 2, 9)}
