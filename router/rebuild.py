@@ -144,12 +144,15 @@ class Rebuild:
             name = (each.destination, each.key)
             epoch, seq, since_ms = each.epoch, each.seq, each.at_ms
             held = rows.get(name)
-            if each.outcome is Outcome.FAILED:  # it holds what it held
+            hash_, local_id = each.hash, each.local_id
+            if each.outcome in (Outcome.FAILED, Outcome.DISCARDED):  # it holds what it held
                 held = held or self._held(name)
                 epoch, seq = (held[3], held[4]) if held else (0, 0)
-            if held and held[5] == each.hash:
+            if each.outcome is Outcome.DISCARDED:
+                hash_, local_id = (held[5], held[6]) if held else ("", "")
+            if held and held[5] == hash_:
                 since_ms = held[7]
-            rows[name] = (*name, each.rev, epoch, seq, each.hash, each.local_id, since_ms)
+            rows[name] = (*name, each.rev, epoch, seq, hash_, local_id, since_ms)
         ended = [
             (each.destination, each.key, each.at_ms, each.outcome is Outcome.DELIVERED)
             for each in records

@@ -27,6 +27,7 @@ from bus.codec import decode_alert, decode_audit
 from bus.jetstream import JetStream
 from bus.messages import Alert, AuditRecord
 from console.cli import main
+from console.cli.flow import under_way
 from console.cli.ground import FOLDERS
 from console.client import Client, client
 
@@ -148,7 +149,7 @@ class Four:
         if status["events"] != events or status["outbox"]:
             return False
         unmarked = [await bus.pending("CHANGES", name) for name in status["destinations"]]
-        waiting = [each["waiting"] for each in (await bus.ask("status"))["destinations"].values()]
+        waiting = [under_way(each) for each in (await bus.ask("status"))["destinations"].values()]
         if any(unmarked) or any(waiting):
             return False
         # Nothing has come meanwhile: what was looked at first is still so.

@@ -20,6 +20,7 @@ from bus.codec import decode_audit
 from bus.jetstream import JetStream
 from bus.messages import AuditRecord
 from console.cli import main
+from console.cli.flow import under_way
 from console.client import client
 
 IDP = """\
@@ -96,7 +97,7 @@ class District:
                 while True:
                     status = await bus.ask("status")
                     told = status["destinations"].values()
-                    waiting = any(e["waiting"] or e["marked_seq"] < status["changes"] for e in told)
+                    waiting = any(under_way(e) or e["marked_seq"] < status["changes"] for e in told)
                     info = await streams.info("EVENTS")
                     whole = status["events"] == info.last_seq and not waiting and not status["outbox"]
                     if whole and (not times or await _reads(bus) >= first + times):

@@ -31,7 +31,8 @@ class Flow(NamedTuple):
     @property
     def quiet(self) -> bool:
         """Nothing is under way."""
-        return not any((self.undecided, self.unmarked, self.status["outbox"], self.waiting))
+        moving = sum(map(under_way, self.destinations.values()))
+        return not any((self.undecided, self.unmarked, self.status["outbox"], moving))
 
     @property
     def took_s(self) -> float:
@@ -98,6 +99,12 @@ async def look(
         changes_before,
         outcomes_before,
     )
+
+
+def under_way(destination: Mapping[str, Any]) -> int:
+    """How many records of a destination go on by themselves: the others wait for what failed, or is held."""
+    waits: int = destination["waiting"] - sum(each["records"] for each in destination["waits_for"].values())
+    return waits
 
 
 def looked(flow: Flow, but: str, since_ms: float) -> bool:

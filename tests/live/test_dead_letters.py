@@ -143,6 +143,9 @@ async def test_what_is_let_be_stays_so_over_a_kill_and_a_rebuild_until_the_recor
     await flown(place)
 
     assert await listed(place) == []
+    for each in letters:  # what it had before is there yet, and has to go with the record one day
+        explained = await says(place, "explain", each["key"])
+        assert explained["systems"]["warehouse"]["is_there"]
     settled = await audited(place)
     let_be = [each for each in settled if each.outcome is Outcome.DISCARDED]
     assert {each.key for each in let_be} == {each["key"] for each in letters}
