@@ -148,16 +148,13 @@ class Rebuild:
             if each.outcome in (Outcome.FAILED, Outcome.DISCARDED):  # it holds what it held
                 held = held or self._held(name)
                 epoch, seq = (held[3], held[4]) if held else (0, 0)
-            if each.outcome is Outcome.DISCARDED:
-                hash_, local_id = (held[5], held[6]) if held else ("", "")
+                if each.outcome is Outcome.DISCARDED:
+                    hash_, local_id = held[5:7] if held else ("", "")
             if held and held[5] == hash_:
                 since_ms = held[7]
             rows[name] = (*name, each.rev, epoch, seq, hash_, local_id, since_ms)
-        ended = [
-            (each.destination, each.key, each.at_ms, each.outcome is Outcome.DELIVERED)
-            for each in records
-            if each.at_ms >= self._kept_ms
-        ]
+        late = [each for each in records if each.at_ms >= self._kept_ms]
+        ended = [(each.destination, each.key, each.at_ms, each.outcome is Outcome.DELIVERED) for each in late]
         await self._store.commit(
             [Write(QUERIES["save_settled"], list(rows.values())), Write(QUERIES["ended_again"], ended)]
         )
