@@ -18,14 +18,31 @@ Decorated = Callable[..., Any]
 
 def selection(function: Decorated) -> Decorated:
     """Which dead letters are meant."""
-    options = (
+    return _decorated(
+        function,
         click.option("--to", "system", default="", help="Only of this destination."),
         click.option("--entity", default="", help="Only records of this entity."),
         click.option("--reason", default="", help="Only where the reason has this in it."),
         click.option("--since", default="", help="Only of the last hours, as in 2h."),
     )
-    for option in reversed(options):
-        function = option(function)
+
+
+def decision(function: Decorated) -> Decorated:
+    """Which, and why: one record, or all that a selection means."""
+    return _decorated(
+        function,
+        click.argument("system_", metavar="[DESTINATION", required=False, default=""),
+        click.argument("record", metavar="ENTITY/KEY]", required=False, default=""),
+        selection,
+        click.option("--all", "everything", is_flag=True, help="All that the options above leave."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--why", required=True, help="Why: it stands in the audit."),
+    )
+
+
+def _decorated(function: Decorated, *decorators: Decorated) -> Decorated:
+    for decorator in reversed(decorators):
+        function = decorator(function)
     return function
 
 
@@ -77,12 +94,7 @@ def show(where: Where, system: str, record: str, output: str) -> None:
 
 @failed.command()
 @bus_options
-@click.argument("system_", metavar="[DESTINATION", required=False, default="")
-@click.argument("record", metavar="ENTITY/KEY]", required=False, default="")
-@selection
-@click.option("--all", "everything", is_flag=True, help="All that the options above leave.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--why", required=True, help="Why: it stands in the audit.")
+@decision
 def retry(where: Where, **given: Any) -> None:
     """Send again: one record to DESTINATION, or all that the options mean, at the destination's pace."""
     answer = _acted(where, "failed.retry", "sent again", **given)
@@ -91,12 +103,7 @@ def retry(where: Where, **given: Any) -> None:
 
 @failed.command()
 @bus_options
-@click.argument("system_", metavar="[DESTINATION", required=False, default="")
-@click.argument("record", metavar="ENTITY/KEY]", required=False, default="")
-@selection
-@click.option("--all", "everything", is_flag=True, help="All that the options above leave.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--why", required=True, help="Why: it stands in the audit.")
+@decision
 def discard(where: Where, **given: Any) -> None:
     """Let them be: the destination goes without, until the record's next change."""
     answer = _acted(where, "failed.discard", "let be", **given)
