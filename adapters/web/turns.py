@@ -47,5 +47,8 @@ def receipts(batch: Sequence[Delivery], results: Sequence[Receipt | Unavailable]
 
 
 def _retrying(delivery: Delivery, why: Unavailable) -> Receipt:
-    """The service as a whole did not answer: nothing was said about this record."""
-    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s, False)
+    """Where the service as a whole did not answer, nothing was said about this record: no attempt is used up.
+    One that alone comes to a 500 is on its own way to the dead letters.
+    """
+    tried = not isinstance(why, Down)
+    return Receipt(delivery.key, Outcome.RETRYING, why.message, delivery.local_id, why.retry_after_s, tried)

@@ -69,10 +69,19 @@ def test_what_was_not_done_is_tried_again_and_uses_up_no_attempt() -> None:
     batch = [delivery("1"), delivery("2")]
     done = Receipt("student/1", Outcome.DELIVERED)
 
-    first, second = receipts(batch, [done, Unavailable("lms: 503", retry_after_s=7)])
+    first, second = receipts(batch, [done, Down("lms: 503", retry_after_s=7)])
 
     assert first is done
     assert second == Receipt("student/2", Outcome.RETRYING, "lms: 503", "l2", 7, False)
+
+
+def test_a_record_that_alone_brings_out_an_error_uses_up_its_attempts() -> None:
+    _, second = receipts(
+        [delivery("1"), delivery("2")],
+        [Receipt("student/1", Outcome.DELIVERED), Unavailable("lms: 500")],
+    )
+
+    assert (second.outcome, second.tried) == (Outcome.RETRYING, True)
 
 
 def test_if_nothing_was_done_the_service_is_unavailable() -> None:
