@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bus import subjects
-from bus.codec import encode_event
+from bus.codec import encode_conflict, encode_event
 from bus.errors import BusError
 from bus.jetstream import JetStream
-from bus.messages import Event, Op, Value
+from bus.messages import Conflict, Event, Op, Value
 from bus.port import Message
 from router.core.rules import District, EntityRule, FieldRule, Guards, Period, SystemRule, Type
 from router.daemon import world_of
@@ -137,3 +137,18 @@ async def test_who_decided_then_is_told_by_the_terms_of_then(place: Place) -> No
 async def test_what_is_no_name_of_a_record_is_answered_with_what_would_be_one(place: Place) -> None:
     with pytest.raises(BusError, match="expected entity/id"):
         await place.explain("/")
+
+
+async def test_a_conflict_is_shown_from_when_it_was_and_not_before(place: Place) -> None:
+    await place.says("student", "1", name="Ada")
+    at_ms = place.now_ms + DAY_MS
+    sides = ("lms", ("Eda",), 2, at_ms, "sis", ("Ada",), 1, at_ms)
+    body = encode_conflict(Conflict("student/1", ("name",), *sides, "owner", "sis"), {})
+    store = place.pipeline.store
+    await store.commit([store.write("save_conflicts", [("c1", "student/1", at_ms, "settled", body)])])
+
+    before = await place.explain("student/1", CHICAGO_NOON)
+    after = await place.explain("student/1", "2026-11-25T12:00")
+
+    assert before["fields"]["name"]["conflict"] is None
+    assert after["fields"]["name"]["conflict"]["id"] == "c1"
