@@ -7,7 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bus, intake, merge, peers, replay, whole
+from benchmarks import bus, fanout, intake, merge, peers, replay, whole
+from benchmarks.fanout import isolation
 
 MEASURES = {
     "bus": bus.run,
@@ -15,6 +16,8 @@ MEASURES = {
     "intake": intake.run,
     "whole": whole.run,
     "peers": peers.run,
+    "fanout": fanout.run,
+    "isolation": isolation.run,
     "replay": replay.run,
 }
 

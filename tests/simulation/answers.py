@@ -1,4 +1,4 @@
-"""A destination that answers as a test says, in place of lms."""
+"""A destination that answers as a test says, in place of lms or another one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -21,7 +21,9 @@ Answer = Callable[[Sequence[Delivery]], Awaitable[list[Receipt]]]
 class Adapter:
     """A destination that answers as the test says; it keeps what it was given."""
 
-    def __init__(self, town: Town, answer: Answer, *, batch_records_max: int = 50) -> None:
+    def __init__(
+        self, town: Town, answer: Answer, *, batch_records_max: int = 50, system: str = "lms"
+    ) -> None:
         self.batch_records_max = batch_records_max
         self.batches: list[list[str]] = []
         self.taken: set[str] = set()
@@ -31,10 +33,10 @@ class Adapter:
         def world(life: Life) -> World:
             found = make_world(life)
 
-            def make(system: SystemRule, around: Surroundings) -> contract.Destination:
-                if system.name == "lms":
+            def make(made: SystemRule, around: Surroundings) -> contract.Destination:
+                if made.name == system:
                     return cast(contract.Destination, self)
-                return found.make_destination(system, around)
+                return found.make_destination(made, around)
 
             return replace(found, make_destination=make)
 
