@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,$(
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test test-all check fmt bench simulate fuzz clean
+.PHONY: help setup demo test test-all check fmt bench simulate fuzz crash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test        lint, types and tests, as CI runs them; test-all: also the slow ones"
 	@echo "make check       lint and types only; fmt: format"
 	@echo "make bench       figures and their floors; simulate: seeded runs of the simulator; fuzz: of merging"
+	@echo "make crash       a large district, while all systems are killed and cut off (KILLS=200, SEED=...)"
 	@echo "make setup       the virtual environment ($(VENV)); clean: remove it, the demo and caches"
 
 # -- the virtual environment; a stamp says what is in it
@@ -55,6 +56,9 @@ fuzz: setup
 	    $(BIN)/python -m pytest -q tests/router/core/test_merging_state.py $(ARGS)
 	@$(BIN)/python tests/simulation/run_of_three.py --seeds $(or $(SEEDS),300)
 
+crash: setup
+	@$(BIN)/python tests/crash/run.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 # -- test
 
 check: setup
@@ -67,6 +71,7 @@ test: check
 
 test-all: check
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(MAKE) --no-print-directory crash ARGS=
 
 fmt: setup
 	@$(BIN)/ruff check --fix .

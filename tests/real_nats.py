@@ -87,7 +87,7 @@ class NatsServer:
 
 class Wire:
     """A TCP proxy before a server. `deaf`: what the server says is swallowed; without `flowing`, it is held
-    back. `cut` ends all connections.
+    back. `cut` ends all connections. `heard`: how often something was said to the server.
     """
 
     def __init__(self, port: int) -> None:
@@ -98,6 +98,7 @@ class Wire:
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.refusing = False
+        self.heard = 0
         self.port = 0
 
     async def __aenter__(self) -> "Wire":
@@ -124,7 +125,11 @@ class Wire:
         if self.refusing:
             writer.transport.abort()
             return
-        there_reader, there = await asyncio.open_connection("127.0.0.1", self._to)
+        try:
+            there_reader, there = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:  # nobody is there
+            writer.transport.abort()
+            return
         self._writers |= {writer, there}
         try:
             async with asyncio.TaskGroup() as group:
@@ -142,6 +147,8 @@ class Wire:
             while data := await reader.read(65536):
                 if from_server:
                     await self.flowing.wait()
+                else:
+                    self.heard += 1
                 if not (from_server and self.deaf):
                     writer.write(data)
                     await writer.drain()
