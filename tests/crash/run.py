@@ -24,7 +24,7 @@ if __name__ == "__main__":  # run as a file: find the program beside it
 from crash import looks, verdict
 from crash.district import ENTITIES, SYSTEMS, Clerk, Export, Ports, configured
 from crash.trouble import Troublemaker, plan
-from crash.victims import Database, Folder, Process, Served, Victim, program
+from crash.victims import Database, Folder, How, Process, Served, Victim, program
 from real_nats import CONF, Wire
 from running import SHARED, Place, command, drop, last_read, sampled
 from webhook_sender import free_port
@@ -35,8 +35,9 @@ from bus.errors import Unavailable
 from console.cli import flow
 from console.client import Where, client
 
-EDITS = 25
-"""Between two exports."""
+EDITS_SHARE = 0.05
+EDITS_MIN = 25
+"""Between two exports: so many, or a share of all people."""
 QUIET_MAX_S = 900.0
 STUDENTS_ALIKE = 4_225
 """A district of our own, as large as the large one."""
@@ -105,17 +106,19 @@ async def crash_test(
     async with at_work(folder) as scene:
         hows = {name: each.hows for name, each in scene.victims.items()}
         troubles = plan(seed, kills, hows, long=long)
-        maker = Troublemaker(scene.victims, partial(scene.processes[-1].says, '"ready"'), say)
-        exports = await _a_day(scene, export, random.Random(f"clerk {seed}"), maker.works(troubles))
+        day = Day(scene, export, random.Random(f"clerk {seed}"))
+        ready = partial(scene.processes[-1].says, '"ready"')
+        maker = Troublemaker({**scene.victims, "sis": day}, ready, say)
+        await day.goes_on(maker.works(troubles))
         troubled_s = time.monotonic() - begun_s
-        say(f"{exports} exports, {kills} troubles in {troubled_s:.0f} s. Now it gets quiet")
+        say(f"{day.exports} exports, {kills} troubles in {troubled_s:.0f} s. Now it gets quiet")
         await _until_quiet(scene, export)
         quiet_s = time.monotonic() - begun_s - troubled_s
         heard = await looks.streams(scene.address)
         broken = list(judged(scene, export, heard))
     return Report(
         broken,
-        _figures(scene, maker, heard, exports)
+        _figures(scene, maker, heard, day.exports)
         | {
             "troubled_s": round(troubled_s),
             "quiet_after_s": round(quiet_s),
@@ -123,22 +126,36 @@ async def crash_test(
     )
 
 
-async def _a_day(
-    scene: Scene, export: Export, chance: random.Random, trouble: Coroutine[None, None, None]
-) -> int:
-    """Exports with edits between them as long as the trouble lasts. Returns how many."""
-    clerk, number = Clerk(export, chance), 0
-    async with asyncio.TaskGroup() as group:
-        reviving = group.create_task(_revive(scene))
-        troubling = group.create_task(trouble)
-        while number == 0 or not troubling.done():
-            number += 1
-            await _exported(scene, export, number)
-            while not _taken(scene) and not troubling.done():  # noqa: ASYNC110 - there is no event
-                await asyncio.sleep(0.02)
-            clerk.types(EDITS)
-        reviving.cancel()
-    return number
+class Day(Victim):
+    """Exports with edits between them. `heard`: how many the router has taken."""
+
+    hows = ()
+
+    def __init__(self, scene: Scene, export: Export, chance: random.Random) -> None:
+        self.exports = 0
+        self._scene = scene
+        self._export = export
+        self._clerk = Clerk(export, chance)
+        self._edits = max(EDITS_MIN, int(EDITS_SHARE * len(export.tables["users"])))
+
+    def heard(self) -> int:
+        return self.exports - (not _taken(self._scene))
+
+    async def suffers(self, how: How, lasts_s: float) -> None:
+        raise NotImplementedError
+
+    async def goes_on(self, trouble: Coroutine[None, None, None]) -> None:
+        """As long as the trouble lasts."""
+        async with asyncio.TaskGroup() as group:
+            reviving = group.create_task(_revive(self._scene))
+            troubling = group.create_task(trouble)
+            while not (self.exports and troubling.done()):
+                self.exports += 1
+                await _exported(self._scene, self._export, self.exports)
+                while not (_taken(self._scene) or troubling.done()):  # noqa: ASYNC110 - there is no event
+                    await asyncio.sleep(0.02)
+                await asyncio.to_thread(self._clerk.types, self._edits)
+            reviving.cancel()
 
 
 async def _exported(scene: Scene, export: Export, number: int) -> None:

@@ -11,11 +11,14 @@ from crash.victims import How, Victim
 
 WEIGHTS = {"router": 10, "nats": 6, "lms": 6, "idp": 5, "warehouse": 2, "buses": 1, "meals": 1}
 HOW_OFTEN = {How.KILL: 4, How.STOP: 2}
-LISTENS = {"nats": 6, "lms": 4, "idp": 4, "warehouse": 2}
-"""In the middle of whose talk the router is killed."""
+LISTENS = {"nats": 6, "lms": 4, "idp": 4, "warehouse": 2, "sis": 3}
+"""In the middle of whose talk it happens, if not of the victim's own. The SIS listens for its export to be
+taken.
+"""
 MESSAGES_MAX = 60
 WAITS_MAX_S = 1.0
 """There may be nothing to say any more: then it happens in the quiet."""
+TAKEN_MAX_S = 20.0
 READY_MAX_S = 60.0
 LASTS_S = (0.0, 0.05, 0.2, 0.5, 1.0, 2.0)
 LONG_S = 7.0
@@ -86,7 +89,7 @@ class Troublemaker:
         victim = self._victims[trouble.to]
         await _until(self._ready, READY_MAX_S)
         until = victim.heard() + trouble.messages
-        await _until(lambda: victim.heard() >= until, WAITS_MAX_S)
+        await _until(lambda: victim.heard() >= until, TAKEN_MAX_S if trouble.to == "sis" else WAITS_MAX_S)
 
     async def _happens(self, trouble: Trouble) -> None:
         try:
