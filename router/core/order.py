@@ -20,11 +20,21 @@ class There(NamedTuple):
 
     @property
     def is_held(self) -> bool:
-        """It is there for sure."""
+        """It is there, as far as is known."""
         return self.hash not in ("", HELD_UNKNOWN)
+
+    def may_be_gone(self, rev: int) -> bool:
+        """Held as far as is known, of a record in that rev: it may have been told to go meanwhile, without an
+        answer, as more than its newest change is on the way. Brought back, it may get another id there.
+
+        >>> There(1, "a1", True, "").may_be_gone(3), There(2, "a1", True, "").may_be_gone(3)
+        (True, False)
+        """
+        return self.listed and rev > self.rev + 1
 
 
 NOT_THERE: Final = There(0, "", False, "")
+MAY_BE_GONE: Final = "may have been taken away, and is on its way back"
 
 
 def not_yet(there: There, rev: int) -> str:

@@ -13,7 +13,7 @@ from bus.adapter import Receipt
 from bus.messages import Op, Outcome, Record
 from router.core.delivery import HELD_UNKNOWN, Planned
 from router.core.identity import UNKNOWN
-from router.core.order import NOT_THERE, There, not_yet, required_references
+from router.core.order import MAY_BE_GONE, NOT_THERE, There, not_yet, required_references
 from router.core.rules import DestinationEntity, EntityRule
 from router.database import Write
 from router.delivery.settled import Claim, Settled
@@ -125,9 +125,10 @@ class Order:
                 self._known(target)
             elif target in found:
                 id_, rev, there = found[target]
-                if there.is_held or (mode == ADD_ONLY and there.own_id):
+                is_sure = there.is_held and not there.may_be_gone(rev)
+                if is_sure or (mode == ADD_ONLY and there.own_id):
                     self._known(target)
-                elif why := not_yet(there, rev):
+                elif why := MAY_BE_GONE if there.is_held else not_yet(there, rev):
                     self._waits[key] = Wait((self._system, id_), there, f"waits for {target}: it {why}")
                 else:
                     because[key] = f"{target} is not for this system"
@@ -140,6 +141,9 @@ class Order:
 
     def hold(self, planned: Sequence[Each]) -> dict[str, Receipt]:
         """Receipts for those that have to wait."""
+        if self._here:  # what is told to go is not there for sure, whatever comes of it
+            told = [(claim.key, found.delivery) for claim, _, found in planned if found.delivery]
+            self._here.difference_update([key for key, each in told if each.op is Op.DELETE])
         if not self._after and not self._waits:
             return {}
         sent = [

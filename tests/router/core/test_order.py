@@ -35,3 +35,9 @@ def test_a_record_does_not_wait_for_what_is_there_or_never_will_be(there: There)
 )
 def test_a_record_waits_for_what_may_yet_come(there: There, why: str) -> None:
     assert not_yet(there, 2) == why
+
+
+def test_what_has_more_than_one_change_on_its_way_may_be_gone_meanwhile() -> None:
+    assert There(1, "a1", True, "").may_be_gone(3)
+    assert not There(2, "a1", True, "").may_be_gone(3)
+    assert not There(1, "a1", False, "").may_be_gone(3)

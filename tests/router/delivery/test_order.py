@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from simulation.by_hand import empty_town, event, say, told
 from simulation.clock import START_MS
 from simulation.district import NotSenior
 from simulation.invariants import broken
+from simulation.systems import Far
 from simulation.waiting import idp_first
 from simulation.world import Town
 
+from bus.adapter import Delivery, Receipt
+from bus.errors import Unavailable
 from bus.messages import Event, Op, Outcome
 from router.pipeline import Pipeline
 from router.services.failed import commands as failed
@@ -230,3 +234,41 @@ def test_what_waits_for_a_dead_letter_goes_on_when_a_person_lets_that_be(town: T
 
     assert town.live()
     assert set(town.fars["lms"].records) == {"student/1"}
+
+
+class NewIds(Far):
+    """Gives a record an id of its own whenever it is made. `lies`: what it has taken away it does not say."""
+
+    made = 0
+    lies = False
+    ids: ClassVar[dict[str, str]] = {}
+
+    def write(self, delivery: Delivery) -> Receipt:
+        is_new = delivery.key not in self.records
+        receipt = super().write(delivery)
+        if is_new and delivery.key in self.records:
+            self.made += 1
+            self.ids[delivery.key] = f"own {self.made}"
+        if self.lies and delivery.key == "student/1":
+            raise Unavailable("lms: cut off")
+        return receipt._replace(local_id=self.ids.get(delivery.key, ""))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_who_refers_to_what_may_be_gone_there_waits_for_its_new_id(restarts: bool) -> None:
+    """The removals were done, and nobody knows; then all of it comes back."""
+    with empty_town() as town:
+        town.fars["lms"] = lms = NewIds("lms", compares=True, gives_ids=False)
+        say(town, student(), enrollment())
+        assert town.live()
+        lms.lies = True
+        say(town, enrollment(at=1, op=Op.DELETE), student(at=1, op=Op.DELETE))
+        town.loop.call_later(5, lambda: say(town, student(at=2), enrollment(at=2)))
+        if restarts:
+            town.live(until_quiet=False, stop_after_s=2)
+            assert not lms.records
+        town.loop.call_later(30, lambda: setattr(lms, "lies", False))
+
+        assert town.live()
+        assert lms.records["enrollment/7"].fields["student"] == lms.ids["student/1"] != "own 1"
+        assert broken(town, by_script=False) == []
