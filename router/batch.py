@@ -73,6 +73,8 @@ class Batch:
     loose: dict[tuple[str, str, str], None] = field(default_factory=dict)
     """(system, local_id, key): the record of that key refers to what is not there."""
     healed: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    refers: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """(key, key of what refers to it and cannot be without): whether that is past."""
     moved: dict[str, None] = field(default_factory=dict)
     """Records on whose dates others depend, and that have others now."""
     again: list[Message] = field(default_factory=list)

@@ -66,6 +66,7 @@ def index(
         store.write("forget_instants", [(key,) for key, at_ms in batch.instants.items() if not at_ms]),
         store.write("save_loose", list(batch.loose)),
         store.write("forget_loose", list(batch.healed)),
+        store.write("save_referrers", [(*names, past) for names, past in batch.refers.items()]),
         store.write("save_moved", [(key,) for key in batch.moved]),
         store.write("put", [(put.system, put.key, put.id, now_ms) for put in batch.puts]),
         store.write("save_positions", [*position, *([("changes", newest)] if newest else [])]),

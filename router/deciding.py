@@ -29,6 +29,7 @@ from router.finding import ANOTHER, Finding
 from router.gathering import Gathering, MayHave, Parsed
 from router.loose import Loose
 from router.records import Links, LinksNow, Records, RecordsNow
+from router.referrers import Referrers
 from router.referring import Referring
 from router.restores import Restores, limits
 from router.spans import Spanning
@@ -86,6 +87,7 @@ class Deciding:
         self._finding = Finding(self._store, self._records, self._links, self._tokens, district.entities)
         self._referring = Referring(self._store, self._records, self._tokens, district.entities)
         self._loose = Loose(self._store, self._records, self._tokens, district.entities)
+        self._referrers = Referrers(district)
         self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
     def parse(self, fresh: Sequence[Stored]) -> list[Parsed]:
@@ -284,6 +286,7 @@ class Deciding:
         self._finding.linked(batch, before, after)
         if self._references[after.entity]:
             self._loose.note(batch, before, after)
+            self._referrers.note(batch, before, after)
         if before is not None and self._spanning.moves(before, after):
             batch.moved[after.key] = None
 

@@ -27,15 +27,17 @@ from router.core.mapping import (
 from router.core.rules import DestinationRule, District, SourceRule, SystemRule
 from router.core.shapes import destination_shape, source_shape
 from router.database import Database
+from router.delivery.awaited import Awaited
 from router.delivery.both_ways import BothWays
 from router.delivery.marker import Marker
-from router.delivery.order import Awaited, Order
+from router.delivery.order import Order
 from router.delivery.worker import Worker
 from router.intake import Intake
 from router.looks import looks
 from router.outbox import Outbox
 from router.privacy import FOLDER
 from router.records import Links, Records
+from router.referrers import follow_all
 from router.replay.jobs import Jobs
 from router.replay.schedule import Daily
 from router.sources.concluding import Concluding
@@ -142,6 +144,7 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
             stack=stack,
         )
         await shared.awaited.release()
+        await follow_all(store, district)
         systems = district.systems.values()
         workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
         shared.awaited.wakers = [worker.wake for worker in workers.values()]
@@ -207,22 +210,25 @@ def _watch(shared: _Shared, workers: Mapping[str, Worker], jobs: Jobs) -> Watch:
 def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worker:
     world, entities = shared.world, shared.district.entities
     shapes = tuple(destination_shape(each, entities[name]) for name, each in rule.entities.items())
+    routes = {
+        name: Route(each, compile_destination(each, entities[name]), entities[name].owner)
+        for name, each in rule.entities.items()
+    }
     surroundings = _surroundings(world, system.name, "destination", shapes)
     adapter = world.make_destination(system, replace(surroundings, concurrent=rule.concurrent))
     shared.stack.push_async_callback(adapter.close)
     return Worker(
         system=system.name,
         adapter=adapter,
-        routes={
-            name: Route(each, compile_destination(each, entities[name]), entities[name].owner)
-            for name, each in rule.entities.items()
-        },
+        routes=routes,
         rule=rule,
-        both_ways=_both_ways(shared, system, rule),
+        both_ways=(both_ways := _both_ways(shared, system, rule)),
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
-        order=Order(system.name, rule.entities, entities, shared.store, shared.awaited),
+        order=Order(
+            system.name, routes, entities, shared.store, shared.records, shared.awaited, both_ways.as_told
+        ),
         key=shared.district.key,
         epoch=shared.epoch,
         tokens=shared.tokens,

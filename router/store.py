@@ -15,7 +15,7 @@ from bus.port import Message
 from router.core.held import Given
 from router.database import Database, Write, keyed_reads
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 
 
 def named_queries(path: Path) -> dict[str, str]:

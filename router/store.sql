@@ -87,7 +87,7 @@ CREATE TABLE IF NOT EXISTS job_report (     -- what a job has found that looks b
     body TEXT NOT NULL                      -- JSON: counts, and the names of fields; no values
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rules (          -- by which rules destinations are told
-    destination TEXT PRIMARY KEY,
+    destination TEXT PRIMARY KEY,           -- '': which references the table referrer has
     written TEXT NOT NULL                   -- a hash of what its file says of records
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS job_outcome (    -- how its puts ended
@@ -173,6 +173,12 @@ CREATE TABLE IF NOT EXISTS loose (          -- references to what is not there y
     local_id TEXT NOT NULL,
     key TEXT NOT NULL,                      -- of the record that refers to it
     PRIMARY KEY (system, local_id, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS referrer (       -- which records others refer to by a required reference
+    target INTEGER NOT NULL,
+    record INTEGER NOT NULL,                -- that refers to it
+    past INTEGER NOT NULL,                  -- 1: it did; a destination may still have it so
+    PRIMARY KEY (target, record)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS moved (          -- records on whose dates others depend, and how far these were looked at
     key TEXT PRIMARY KEY,
@@ -329,6 +335,36 @@ SELECT key FROM loose WHERE system = ? AND local_id = ?;
 
 -- loose_names
 SELECT DISTINCT system, local_id FROM loose;
+
+-- save_referrers
+WITH said (target, key, past) AS (VALUES {rows})
+INSERT INTO referrer (target, record, past)
+SELECT t.id, r.id, s.past FROM said s JOIN record t ON t.key = s.target JOIN record r ON r.key = s.key WHERE true
+ON CONFLICT DO UPDATE SET past = excluded.past;
+
+-- standing_on: of these records those on which others stand at a destination that have to go first (their
+-- entities as JSON), with the one of these whose turn is last. One that is not on the work list will be.
+WITH wanted (destination, target, entities) AS (VALUES {rows})
+SELECT w.target, r.id, r.key, l.rev, l.hash, k.turn IS NOT NULL OR x.reason IS NULL, ifnull(x.reason, ''),
+       max(ifnull(k.turn, iif(x.reason IS NULL, r.seq, 0)))
+FROM wanted w JOIN referrer f ON f.target = w.target JOIN record r ON r.id = f.record
+JOIN ledger l ON l.destination = w.destination AND l.record = f.record AND l.hash <> ''
+LEFT JOIN work k ON k.destination = w.destination AND k.record = f.record
+LEFT JOIN failure x ON x.destination = w.destination AND x.record = f.record
+WHERE r.entity IN (SELECT value FROM json_each(w.entities))
+  AND (NOT f.past OR k.turn IS NOT NULL OR x.reason IS NOT NULL)
+GROUP BY w.target;
+
+-- put_followers: what refers to these records on a work list without a change of it: what a destination has
+-- (there = 1), because these go, or what it has not, because these have come. What failed is a person's turn.
+WITH wanted (destination, target, entities, there, put, since_ms) AS (VALUES {rows})
+INSERT INTO work (destination, turn, record, rev, since_ms, put)
+SELECT w.destination, r.seq, r.id, r.rev, w.since_ms, w.put
+FROM wanted w JOIN referrer f ON f.target = w.target AND NOT f.past JOIN record r ON r.id = f.record
+JOIN ledger l ON l.destination = w.destination AND l.record = f.record AND (l.hash <> '') = w.there
+WHERE r.entity IN (SELECT value FROM json_each(w.entities)) AND NOT EXISTS (
+    SELECT 1 FROM failure x WHERE x.destination = w.destination AND x.record = f.record)
+ON CONFLICT DO UPDATE SET reason = iif(awaits = '', reason, ''), awaits = '';
 
 -- save_moved: it moves again: from the start
 INSERT INTO moved (key) VALUES {rows} ON CONFLICT DO UPDATE SET after = 0;

@@ -55,6 +55,7 @@ COVERED = {
     "router/gathering.py": "router/test_intake.py",
     "router/services/failed.py": "live/test_dead_letters.py",
     "console/cli/failed.py": "live/test_dead_letters.py",
+    "router/delivery/awaited.py": "router/delivery/test_order.py",
     "router/delivery/marker.py": "router/test_delivery.py",
     "router/delivery/planning.py": "router/test_delivery.py",
     "router/delivery/alarms.py": "router/test_delivery_alerts.py",

@@ -3,7 +3,9 @@
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from bus.messages import Record
 from router.core.delivery import HELD_UNKNOWN
+from router.core.identity import UNKNOWN
 from router.core.rules import EntityRule
 
 
@@ -55,6 +57,28 @@ def not_yet(there: There, rev: int) -> str:
     if there.failed:
         return f"failed there ({there.failed})"
     return "may be there or not" if there.hash else ""
+
+
+def still_there(there: There) -> str:
+    """Why a removal has to wait for a record that stands on what is to go.
+
+    >>> still_there(There(3, "a1", True, "")), still_there(There(3, "a1", False, "422"))
+    ('goes first', 'has to go first, and failed there (422)')
+    """
+    if there.failed and not there.listed:
+        return f"has to go first, and failed there ({there.failed})"
+    return "goes first"
+
+
+def targets(record: Record, fields: Collection[str]) -> frozenset[str]:
+    """The keys of what a record refers to by these fields, without those that nobody knows yet."""
+    if record.deleted:
+        return frozenset()
+    found: list[object] = []
+    for name in fields:
+        value = record.values.get(name)
+        found += value if isinstance(value, tuple) else (value,)
+    return frozenset([str(key) for key in found if key and not str(key).startswith(f"{UNKNOWN}/")])
 
 
 def required_references(entity: EntityRule, told: Collection[str]) -> tuple[str, ...]:

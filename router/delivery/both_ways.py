@@ -102,6 +102,13 @@ class BothWays:
         has_it = all(has(record, self._system, given, name, skew_ms) for name in names)
         return record, has_it and (EXISTENCE not in seen.said if seen else True)
 
+    def as_told(self, record: Record) -> Record:
+        """A record that may be about to go, as the system is told it."""
+        if record.entity not in self.names:
+            return record
+        given = self._store.given(self._system, [record.key])
+        return self.told(record, given.get(record.key, NOTHING_GIVEN))[0]
+
     def base(self, record: Record, given: Given) -> dict[str, Value]:
         """What the system has of its fields, as far as it says so itself."""
         as_heard = self._as_heard.get(record.entity, {}).items()

@@ -250,7 +250,8 @@ class Worker:
         """What bringing these up to date would take, with the rules of now. Nothing is done."""
         records = self._store.records([claim.key for claim in claims])
         claims = self.both_ways.mine(claims, records)
-        return self._planning.many(claims, records, self.both_ways.given(claims), self._in_doubt)
+        because, _ = self._order.found(claims, records, self.mode)
+        return self._planning.many(claims, records, self.both_ways.given(claims), self._in_doubt, because)
 
     def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
         if not self._quota.limits:
@@ -285,7 +286,7 @@ class Worker:
                 *settling(self._store, self.system, done, now_ms),
                 *self.both_ways.writes(done, given, now_ms),
                 self._postponed(later, now_ms, counts=not probes),
-                *self._order.writes(later, now_ms),
+                *self._order.writes(done, later, now_ms),
                 *waking,
                 *self._leaving.writes(done, now_ms),
                 *self.failures.writes(done, now_ms),

@@ -16,8 +16,9 @@ from bus.messages import AuditRecord, Event, Op, Outcome, Step
 from router.core.retry import ATTEMPTS_MAX
 from router.core.rules import DestinationRule
 from router.database import Sqlite
+from router.delivery.awaited import Awaited
 from router.delivery.both_ways import BothWays
-from router.delivery.order import Awaited, Order
+from router.delivery.order import Order
 from router.delivery.worker import Worker
 from router.outbox import Outbox
 from router.records import Records
@@ -278,9 +279,9 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         rule=DestinationRule(adapter="", settings={}, entities={}),
         both_ways=BothWays("lms", {}, frozenset(), store, lambda record: (), {}),
         store=store,
-        records=Records(store.records, 10),
+        records=(records := Records(store.records, 10)),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]
-        order=Order("lms", {}, {}, store, Awaited(store)),
+        order=Order("lms", {}, {}, store, records, Awaited(store), lambda record: record),
         key=b"k",
         epoch=1,
         tokens=subjects.Tokens(b"k"),

@@ -8,7 +8,7 @@ from typing import Final
 from simulation.clock import START_MS
 from simulation.life import Life
 from simulation.school import Script
-from simulation.waiting import Before
+from simulation.waiting import Before, Behind
 from simulation.weather import Weather
 
 from bus.adapter import Delivery, Receipt, Row
@@ -141,6 +141,7 @@ class Far:
     violations: list[str] = field(default_factory=list)
     down_until_s: float = 0.0
     before: Before = lambda key, fields: iter(())
+    behind: Behind = lambda key: iter(())
 
     def write(self, delivery: Delivery) -> Receipt:
         """Take one record, as the system itself would."""
@@ -171,6 +172,7 @@ class Far:
         key = delivery.key
         if before is None or (delivery.deactivate and not before.active):
             return Receipt(key, Outcome.UNCHANGED)
+        self.violations += self.behind(key)
         if delivery.deactivate:
             self.records[key] = Held(before.fields, before.version, active=False)
         else:

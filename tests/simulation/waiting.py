@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Before = Callable[[str, Fields], Iterator[str]]
 """From what a destination is told of a record to what should have been there before."""
+Behind = Callable[[str], Iterator[str]]
+"""From what goes at a destination to what should have gone before."""
 
 
 def idp_first(district: District) -> District:
@@ -30,7 +32,7 @@ def idp_first(district: District) -> District:
 
 
 def watch(fars: Mapping[str, "Far"]) -> None:
-    """From now on lms notes what it gets too early."""
+    """From now on lms notes what it gets, or what is taken from it, too early."""
 
     def too_early(key: str, fields: Fields) -> Iterator[str]:
         entity = key.partition("/")[0]
@@ -39,7 +41,13 @@ def watch(fars: Mapping[str, "Far"]) -> None:
         if entity == "enrollment" and f"student/{fields['student']}" not in fars["lms"].records:
             yield f"lms: {key} is there without student/{fields['student']}"
 
+    def gone_too_early(key: str) -> Iterator[str]:
+        for other, held in fars["lms"].records.items():
+            if other.startswith("enrollment/") and f"student/{held.fields['student']}" == key:
+                yield f"lms: {key} goes, and {other} is there without it"
+
     fars["lms"].before = too_early
+    fars["lms"].behind = gone_too_early
 
 
 def waiting(town: "Town") -> dict[tuple[str, str], int]:
