@@ -192,6 +192,7 @@ class Clerk:
         self._tables = export.tables
         self._chance = chance
         self._left: list[dict[str, list[Cells]]] = []
+        self._swapped: set[str] = set()
         self._new = 0
         self._deeds: list[tuple[Callable[[], None], int]] = [
             (self._renames, 40),
@@ -224,8 +225,11 @@ class Clerk:
         person["email"] = f"{person['sourcedId']}.{number}@school.example"
 
     def _swaps(self) -> None:
-        """Two have got each other's name for signing in."""
+        """Two have got each other's name for signing in. They stay: the account of somebody who leaves is
+        switched off as it is, and a name that it was yet to hand over stays with it.
+        """
         one, other = self._student(), self._student()
+        self._swapped |= {one["sourcedId"], other["sourcedId"]}
         one["username"], other["username"] = other["username"], one["username"]
 
     def _moves_class(self) -> None:
@@ -249,6 +253,8 @@ class Clerk:
 
     def _takes_out(self) -> None:
         id_ = self._student()["sourcedId"]
+        if id_ in self._swapped:
+            return
         rows = {"users": [self._tables["users"][id_]], "enrollments": self._enrollments(id_)}
         if id_ in self._tables["demographics"]:
             rows["demographics"] = [self._tables["demographics"][id_]]

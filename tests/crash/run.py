@@ -112,10 +112,10 @@ async def crash_test(
         await day.goes_on(maker.works(troubles))
         troubled_s = time.monotonic() - begun_s
         say(f"{day.exports} exports, {kills} troubles in {troubled_s:.0f} s. Now it gets quiet")
-        await _until_quiet(scene, export)
+        unquiet = await _until_quiet(scene, export)
         quiet_s = time.monotonic() - begun_s - troubled_s
         heard = await looks.streams(scene.address)
-        broken = list(judged(scene, export, heard))
+        broken = [*unquiet, *judged(scene, export, heard)]
     return Report(
         broken,
         _figures(scene, maker, heard, day.exports)
@@ -176,26 +176,38 @@ async def _revive(scene: Scene) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _until_quiet(scene: Scene, export: Export) -> None:
-    """The last export goes through, and nothing is under way any more."""
-    where = Where(server=scene.address.url, state=scene.place.state)
-    async with asyncio.TaskGroup() as group, asyncio.timeout(QUIET_MAX_S):
+async def _until_quiet(scene: Scene, export: Export) -> list[str]:
+    """The last export goes through, and nothing is under way any more. What still is after a long while."""
+    looked: list[flow.Flow] = []
+    async with asyncio.TaskGroup() as group:
         reviving = group.create_task(_revive(scene))
-        while not _taken(scene):  # noqa: ASYNC110 - there is no event
-            await asyncio.sleep(0.05)
-        before: int | None = None
-        while True:
-            try:
-                async with client(where) as bus:
-                    if before is None:
-                        before = await last_read(bus)
-                        await _exported(scene, export, 9_999)
-                    while not (await flow.look(bus, "sis", before, 0)).done:  # noqa: ASYNC110
-                        await asyncio.sleep(0.2)
-                    break
-            except Unavailable:
-                await asyncio.sleep(0.2)
-        reviving.cancel()
+        try:
+            async with asyncio.timeout(QUIET_MAX_S):
+                await _last_goes_through(scene, export, looked)
+                return []
+        except TimeoutError:
+            return [f"it did not get quiet: {looked[-1] if looked else 'the router does not answer'}"]
+        finally:
+            reviving.cancel()
+
+
+async def _last_goes_through(scene: Scene, export: Export, looked: list[flow.Flow]) -> None:
+    where = Where(server=scene.address.url, state=scene.place.state)
+    before: int | None = None
+    while not _taken(scene):  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(0.05)
+    while True:
+        try:
+            async with client(where) as bus:
+                if before is None:
+                    before = await last_read(bus)
+                    await _exported(scene, export, 9_999)
+                while not (looked and looked[-1].done):
+                    looked[:] = [await flow.look(bus, "sis", before, 0)]
+                    await asyncio.sleep(0.2)
+                return
+        except Unavailable:
+            await asyncio.sleep(0.2)
 
 
 def judged(scene: Scene, export: Export, heard: looks.Heard) -> Iterator[str]:
