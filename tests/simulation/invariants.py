@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from simulation.district import SENIOR, TOLD
 from simulation.school import State, Values
 from simulation.systems import Far
-from simulation.waiting import waiting, wrongly_waiting
+from simulation.waiting import required_by, waiting, wrongly_waiting
 from simulation.world import Town
 
 from bus.codec import decode_audit, decode_change, decode_record, unpack
 from bus.messages import AuditRecord, Change, Outcome, Step, Value
 from router.core.delivery import HELD_UNKNOWN, content_hash
+from router.core.rules import DestinationRule
 
 EVENT_OUTCOMES = {
     Outcome.ACCEPTED,
@@ -196,13 +197,24 @@ def _held(town: Town, audit: Audit) -> Iterator[str]:
             last = settled.get((name, key))
             if entity is None or last is None or last.outcome is Outcome.FAILED or (name, key) in open_:
                 continue
-            if "is not for this system" in last.reason:  # it went with what it refers to
+            student = required_by(name, record)
+            if student and (
+                (stood := settled.get((name, student))) is None or stood.outcome is Outcome.FAILED
+            ):
+                continue
+            if student and (name, student) in open_:
                 continue
             wanted = truth.get(key)
-            if wanted is not None and entity.when and wanted["grade"] == SENIOR:
+            if wanted is not None and not all(_is_for(rule, each, truth) for each in (key, student) if each):
                 wanted = None
             yield from _one_held(far, key, wanted, entity.on_delete)
             yield from _ledger_says(town, far, key)
+
+
+def _is_for(rule: DestinationRule, key: str, truth: dict[str, dict[str, Value]]) -> bool:
+    """Is a destination to have that record by its own rule?"""
+    when = rule.entities[key.partition("/")[0]].when
+    return key in truth and (when is None or truth[key]["grade"] != SENIOR)
 
 
 def _newest_settled(audit: Audit) -> dict[tuple[str, str], AuditRecord]:

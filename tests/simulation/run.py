@@ -8,18 +8,20 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 if __name__ == "__main__":  # run as a file: find the program beside it
     sys.path[:1] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
 from simulation.invariants import broken
-from simulation.waiting import idp_first, waiting, watch
+from simulation.waiting import idp_first, no_seniors, waiting, watch
 from simulation.world import Town
 
 TURNS_MIN = 3
 TURNS_MAX = 1500
 LIVES_MAX = 6
+NO_SENIORS = 0.5
 DOWN_S = (0.0, 1.0, 30.0, 200.0, 4000.0, 100_000.0)
 
 
@@ -38,6 +40,10 @@ def simulate(seed: object, *, faults: float = 0.5, lives: int | None = None) -> 
     """Live and crash as the seed will have it, let it get quiet, and look whether all is as it should be."""
     town = Town(seed, faults=faults)
     town.district = idp_first(town.district)
+    if (
+        Random(f"seniors {seed}").random() < NO_SENIORS
+    ):  # apart from the town's own chance: seeds stay what they are
+        town.district = no_seniors(town.district)
     watch(town.fars)
     chance = town.chance
     crashes = 0

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulation.district import SENIOR
+from simulation.district import SENIOR, NotSenior
 
-from bus.messages import Fields
+from bus.messages import Fields, Record
 from router.core.rules import District
 
 if TYPE_CHECKING:
@@ -48,6 +48,23 @@ def watch(fars: Mapping[str, "Far"]) -> None:
 
     fars["lms"].before = too_early
     fars["lms"].behind = gone_too_early
+
+
+def no_seniors(district: District) -> District:
+    """The same district, where lms is told of no seniors, so that their enrollments follow them."""
+    lms = district.systems["lms"]
+    assert lms.destination
+    entities = dict(lms.destination.entities)
+    entities["student"] = replace(entities["student"], when=NotSenior())
+    lms = replace(lms, destination=replace(lms.destination, entities=entities))
+    return replace(district, systems={**district.systems, "lms": lms})
+
+
+def required_by(destination: str, record: Record) -> str:
+    """The key of what a record there cannot be without, or ''."""
+    if destination != "lms" or record.entity != "enrollment":
+        return ""
+    return str(record.values.get("student") or "")
 
 
 def waiting(town: "Town") -> dict[tuple[str, str], int]:

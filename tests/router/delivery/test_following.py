@@ -147,6 +147,16 @@ def test_a_new_record_is_not_made_where_what_it_refers_to_is_about_to_go(town: T
     assert broken(town, by_script=False) == []
 
 
+def test_what_was_known_to_be_there_is_looked_at_again_when_it_is_about_to_go(town: Town) -> None:
+    say(town, student(), enrollment("7"))
+    town.loop.call_later(500, lambda: say(town, enrollment("9"), student(at=1, grade="12")))
+    town.live(until_quiet=False, stop_after_s=1_000)
+
+    assert there(town) == set()
+    assert "enrollment/9" not in town.fars["lms"].told
+    assert broken(town, by_script=False) == []
+
+
 def test_a_removal_waits_with_the_reason_behind_a_dead_letter_until_that_is_mended(town: Town) -> None:
     async def retry(pipeline: Pipeline) -> None:
         [command] = [each for each in failed(pipeline, town.loop.now_ms) if each.what == "failed.retry"]
