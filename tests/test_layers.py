@@ -29,6 +29,7 @@ IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "socket", "time", "uu
 CLOCKS = {"now", "utcnow", "today"}
 
 THROUGH_THE_DOOR = {
+    "adapters/contract": "held against adapters that do one thing wrong",
     "adapters/delimited": "read and written as files: one fault, one test",
     "adapters/files": "watched and written as folders, here and by the adapters that share it",
     "adapters/http": "asked of a real server",

@@ -3,8 +3,8 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -25,7 +25,24 @@ def large_cells() -> Iterator[None]:
         csv.field_size_limit(usual_bytes_max)
 
 
-class OneRosterCsv(Subject):
+class Folder(Subject):
+    """A folder that a system collects files from."""
+
+    compares_versions = True
+    patches = False
+
+    @asynccontextmanager
+    async def blocked(self) -> AsyncIterator[None]:
+        """It is not mounted."""
+        outbox, away = self.folder / "outbox", self.folder / "away"
+        outbox.rename(away)
+        try:
+            yield
+        finally:
+            away.rename(outbox)
+
+
+class OneRosterCsv(Folder):
     """A folder that a system collects OneRoster 1.1 zips from."""
 
     shape = EntityShape(
@@ -43,8 +60,6 @@ class OneRosterCsv(Subject):
         ),
     )
     text_field = "middleName"
-    compares_versions = True
-    patches = False
 
     def make(self, folder: str = "outbox") -> oneroster_csv.Destination:
         (self.folder / "outbox").mkdir(exist_ok=True)
@@ -89,7 +104,7 @@ class OneRosterCsv(Subject):
         }
 
 
-class Delimited(Subject):
+class Delimited(Folder):
     """A folder that a system collects one file from, written whole each time."""
 
     shape = EntityShape(
@@ -106,8 +121,6 @@ class Delimited(Subject):
         ),
     )
     text_field = "name"
-    compares_versions = True
-    patches = False
     form: ClassVar[dict[str, Any]] = {
         "delimiter": ";",
         "encoding": "utf-16",

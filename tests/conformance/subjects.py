@@ -5,7 +5,8 @@
 import asyncio
 import json
 import sqlite3
-from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,81 +16,20 @@ from conformance.scim_server import TOKEN, accounts
 from record_server import Tenant
 
 from adapters import http, scim, sql
-from bus.adapter import Delivery, Destination, EntityShape, Surroundings
-from bus.messages import Fields, Op, Value, Version
+from adapters.contract import subject as contract
+from adapters.contract.law import Broken
+from bus.adapter import EntityShape
+from bus.messages import Value
+
+NOW_MS = 1_795_000_000_000
 
 
-class Subject(ABC):
+class Subject(contract.Subject):
     """A kind of destination, in front of a real system of its own."""
 
-    entity: ClassVar[str] = "student"
-    shape: ClassVar[EntityShape]
-    text_field: ClassVar[str]
-    """A field that takes any text."""
-    compares_versions: ClassVar[bool]
-    patches: ClassVar[bool] = True
-    """It can leave alone a field that a delivery does not carry."""
-
     def __init__(self, folder: Path, request: pytest.FixtureRequest) -> None:
-        self.folder = folder
+        super().__init__(folder, lambda: NOW_MS)
         self.request = request
-
-    @abstractmethod
-    def make(self) -> Destination:
-        """The adapter, in front of its system."""
-
-    @abstractmethod
-    def make_unreachable(self) -> Destination:
-        """The adapter, in front of nothing."""
-
-    def make_refused(self) -> Destination | None:
-        """The adapter with a credential that the system refuses; None: it has none."""
-        return None
-
-    @abstractmethod
-    async def look(self, id_: str) -> dict[str, Value] | None:
-        """A record as the system itself has it, under the mapped names; None: not there, or switched off."""
-
-    @abstractmethod
-    def fields(self, id_: str, text: str = "Ada") -> dict[str, Value]:
-        """A record that the system takes: `text` stands in `text_field`."""
-
-    @abstractmethod
-    def bad_fields(self, id_: str) -> dict[str, Value]:
-        """A record that the system refuses."""
-
-    def surroundings(self) -> Surroundings:
-        return Surroundings(
-            system="there",
-            state=self.folder,
-            now_ms=lambda: 1_795_000_000_000,
-            sleep=asyncio.sleep,
-            entities=(self.shape,),
-        )
-
-    def delivery(
-        self,
-        id_: str,
-        seq: int,
-        fields: Fields | None = None,
-        *,
-        op: Op = Op.UPDATE,
-        deactivate: bool = False,
-        local_id: str = "",
-    ) -> Delivery:
-        if fields is None:
-            fields = {} if op is Op.DELETE else self.fields(id_)
-        return Delivery(
-            key=f"{self.entity}/{id_}",
-            id=id_,
-            entity=self.entity,
-            table=self.shape.table,
-            op=op,
-            deactivate=deactivate,
-            version=Version(1, seq),
-            local_id=local_id,
-            fields=fields,
-        )
 
 
 class Sql(Subject):
@@ -147,6 +87,12 @@ class Sql(Subject):
         row["classes"] = None if row["classes"] is None else tuple(json.loads(row["classes"]))
         return {name: row[name] for name, _ in self.shape.fields}
 
+    @asynccontextmanager
+    async def blocked(self) -> AsyncIterator[None]:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         connection = sqlite3.connect(self.path)
         try:
@@ -178,8 +124,15 @@ class Scim(Subject):
     compares_versions = False
 
     @property
-    def url(self) -> str:
+    def address(self) -> str:
         return f"{self.request.getfixturevalue('scim_url')}/{self.folder.name}"
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+    def make_through(self, url: str, timeout_s: float) -> scim.Destination:
+        return self.make(url, timeout_s=timeout_s)
 
     def make(
         self, url: str = "", token: str = TOKEN, concurrent: int = 8, **settings: Any
@@ -210,6 +163,8 @@ class Scim(Subject):
 
     async def look(self, id_: str) -> dict[str, Value] | None:
         found = await asyncio.to_thread(accounts, self.url, id_)
+        if len(found) > 1:
+            raise Broken("one account", f"{len(found)} accounts of one record")
         if not found or found[0].get("active") is False:
             return None
         [account] = found
@@ -255,8 +210,15 @@ class Http(Subject):
         return self.request.getfixturevalue("records").tenant(self.folder.name)
 
     @property
-    def url(self) -> str:
+    def address(self) -> str:
         return f"{self.request.getfixturevalue('records').url}/{self.folder.name}"
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+    def make_through(self, url: str, timeout_s: float) -> http.Destination:
+        return self.make(url, timeout_s=timeout_s)
 
     def make(
         self, url: str = "", concurrent: int = 8, table: dict[str, Any] | None = None, **settings: Any
@@ -287,13 +249,13 @@ class Http(Subject):
         return {**self.fields(id_), "grade": "ninth"}
 
     async def look(self, id_: str) -> dict[str, Value] | None:
-        for record in self.tenant.table().values():
-            if record[self.shape.id_field] == id_ and record["active"]:
-                return {
-                    **{name: record[name] for name in self.fields(id_)},
-                    "classes": tuple(record["classes"]),
-                }
-        return None
+        found = [each for each in self.tenant.table().values() if each[self.shape.id_field] == id_]
+        if len(found) > 1:
+            raise Broken("one record", f"{len(found)} of one record")
+        if not found or not found[0]["active"]:
+            return None
+        [record] = found
+        return {**{name: record[name] for name in self.fields(id_)}, "classes": tuple(record["classes"])}
 
 
 class HttpOwnIds(Http):

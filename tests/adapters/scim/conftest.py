@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from conformance.faults import Proxy, proxy_for
 from conformance.scim_server import scim_url  # noqa: F401
 from conformance.subjects import Scim
 
+from adapters.contract.proxy import Proxy, proxy_for
 from adapters.scim import Destination
 
 
@@ -18,7 +18,7 @@ def subject(tmp_path: Path, request: pytest.FixtureRequest) -> Scim:
 
 @pytest.fixture
 async def proxy(subject: Scim) -> AsyncIterator[Proxy]:
-    async with proxy_for(subject.url) as proxy:
+    async with proxy_for(subject.url, "/Users") as proxy:
         yield proxy
 
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from conformance.faults import Proxy, answer, cut_before, cut_in_answer, error, first
+from conformance.faults import answer, error
 from conformance.scim_server import accounts, call, make_account
 from conformance.subjects import Scim
 
+from adapters.contract.proxy import Proxy, cut_after, cut_before, cut_in_answer, first
 from adapters.scim import Destination
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
@@ -192,10 +193,6 @@ async def test_a_cut_after_the_write_reads_back_and_writes_no_second_time(
 
 async def test_a_cut_in_a_deletion_is_delivered(subject: Scim, there: Destination, proxy: Proxy) -> None:
     await there.apply([subject.delivery("1", 1)])
-
-    async def cut_after(forward: Any) -> bytes:
-        await forward()
-        return b""
 
     proxy.spoil("DELETE", cut_after)
 

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from conformance.faults import Proxy, answer, error
+from conformance.faults import answer, error
 from conformance.scim_server import accounts, call, make_account
 from conformance.subjects import Scim
 
+from adapters.contract.proxy import Proxy
 from adapters.scim import Destination, Settings
 from bus.adapter import EntityShape
 from bus.errors import ConfigError

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance.faults import Fault, Proxy, answer, cut_before, cut_in_answer, error
+from conformance.faults import answer, error
 from conformance.scim_server import TOKEN, call, make_account
 from conformance.subjects import Scim
 
+from adapters.contract.proxy import Fault, Proxy, cut_before, cut_in_answer
 from adapters.scim import Source, SourceSettings
 from bus.adapter import EntityShape, Surroundings
 from bus.errors import ConfigError, Refused, Unavailable
