@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from bus.adapter import Sleep
 from bus.connection import Address, ApiError, Connection, connect
@@ -73,8 +74,16 @@ class JetStream:
 
     async def move(self, stream: str, name: str, seq: int) -> None:
         # A reset with a sequence (ADR-60) moves the durable without a delivery, forward too (2.15.1, tried).
+        await self._change("RESET", stream, name, {"seq": seq + 1})
+
+    async def pause(self, stream: str, name: str, until_ms: int) -> None:
+        # It outlives resets, updates and restarts of the server (ADR-42; 2.15.1, tried).
+        until = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat()
+        await self._change("PAUSE", stream, name, {"pause_until": until} if until_ms else {})
+
+    async def _change(self, what: str, stream: str, name: str, body: Mapping[str, object]) -> None:
         try:
-            await self.connection.api(f"CONSUMER.RESET.{stream}.{name}", {"seq": seq + 1})
+            await self.connection.api(f"CONSUMER.{what}.{stream}.{name}", body)
         except ApiError as error:
             raise Unavailable(f"{stream}.{name}: {error.message}", runbook="bus-consumer-gone") from error
 

@@ -103,6 +103,12 @@ class Bus(Protocol):
         """Durable `name` is done up to that sequence. Raises Unavailable if it is gone."""
         ...
 
+    async def pause(self, stream: str, name: str, until_ms: int) -> None:
+        """Durable `name` delivers nothing until then (0: it is not paused). The server shows it, and ends it
+        by itself. It can be moved all the same. Raises Unavailable if it is gone.
+        """
+        ...
+
     def read(
         self,
         stream: str,

@@ -32,6 +32,7 @@ KINDS: Final = {
     "compare-differs": Severity.WARNING,
     "held-job": Severity.WARNING,
     "backfill-offered": Severity.WARNING,
+    "paused": Severity.WARNING,
 }
 """Every kind of alert, and how soon a person has to look."""
 

@@ -6,6 +6,7 @@ from typing import Final
 from bus.port import Bus
 from router.core.rules import DestinationRule, District
 from router.delivery.leaving import Leavers, Line
+from router.delivery.pauses import Pauses
 from router.delivery.waiting import Waiting
 from router.hourly import HourlyEnds
 from router.outbox import Outbox
@@ -23,6 +24,7 @@ def looks(
     outbox: Outbox,
     district: District,
     lines: Mapping[str, Line],
+    pauses: Pauses,
     now_ms: Callable[[], int],
 ) -> tuple[Look, ...]:
     """In this order. `lines`: the workers of the destinations."""
@@ -36,4 +38,5 @@ def looks(
         Kept(bus, store, now_ms).look,
         Leavers(store, {name: rule.entities for name, rule in rules.items()}, lines, now_ms).look,
         Waiting(store, outbox, {name: rule.waits_at_most_s for name, rule in rules.items()}, now_ms).look,
+        pauses.look,
     )

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -29,8 +30,10 @@ from router.core.shapes import destination_shape, source_shape
 from router.database import Database
 from router.delivery.awaited import Awaited
 from router.delivery.both_ways import BothWays
+from router.delivery.gate import Gate
 from router.delivery.marker import Marker
 from router.delivery.order import Order
+from router.delivery.pauses import Pauses
 from router.delivery.worker import Worker
 from router.intake import Intake
 from router.looks import looks
@@ -79,6 +82,7 @@ class Pipeline:
     watch: Watch
     markers: Mapping[str, Marker]
     workers: Mapping[str, Worker]
+    pauses: Pauses
     jobs: Jobs
     sources: Mapping[str, SourceRunner | ListenerRunner]
 
@@ -118,6 +122,7 @@ class _Shared:
     outbox: Outbox
     records: Records
     awaited: Awaited
+    pauses: Pauses
     stack: AsyncExitStack
 
 
@@ -131,16 +136,18 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
         store = Store(database)
         outbox = Outbox(store, world.bus, world.sleep, world.trouble)
         await outbox.recover()
+        tokens = subjects.Tokens(district.key)
         shared = _Shared(
             district=district,
             world=world,
             epoch=epoch,
             zone=ZoneInfo(district.timezone),
-            tokens=subjects.Tokens(district.key),
+            tokens=tokens,
             store=store,
             outbox=outbox,
             records=Records(store.records, RECORDS_AT_HAND),
             awaited=Awaited(store),
+            pauses=Pauses(store, outbox, tokens, world),
             stack=stack,
         )
         await shared.awaited.release()
@@ -148,24 +155,26 @@ async def build(district: District, world: World, epoch: int) -> AsyncIterator[P
         systems = district.systems.values()
         workers = {each.name: _worker(shared, each, each.destination) for each in systems if each.destination}
         shared.awaited.wakers = [worker.wake for worker in workers.values()]
+        shared.pauses.wakers = {name: worker.wake for name, worker in workers.items()}
         jobs = Jobs(store=store, outbox=outbox, lines=workers, district=district, world=world)
         yield Pipeline(
             district=district,
             world=world,
             bus=world.bus,
-            tokens=shared.tokens,
+            tokens=tokens,
             store=store,
             outbox=outbox,
             intake=_intake(shared, tuple(workers.values())),
             timekeeper=Timekeeper(
                 bus=world.bus,
                 store=store,
-                tokens=shared.tokens,
+                tokens=tokens,
                 now_ms=world.now_ms,
                 sleep=world.sleep,
                 trouble=world.trouble,
             ),
             watch=_watch(shared, workers, jobs),
+            pauses=shared.pauses,
             markers={
                 each.name: _marker(shared, each.name, each.destination, workers[each.name])
                 for each in systems
@@ -203,7 +212,7 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
 def _watch(shared: _Shared, workers: Mapping[str, Worker], jobs: Jobs) -> Watch:
     world, store = shared.world, shared.store
     daily = Daily(store, jobs, shared.district, jobs.can_list, world.now_ms)
-    found = looks(world.bus, store, shared.outbox, shared.district, workers, world.now_ms)
+    found = looks(world.bus, store, shared.outbox, shared.district, workers, shared.pauses, world.now_ms)
     return Watch((*found, daily.look), world.sleep, world.trouble)
 
 
@@ -226,6 +235,7 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
+        gate=Gate(system.name, shared.pauses),
         order=Order(
             system.name, routes, entities, shared.store, shared.records, shared.awaited, both_ways.as_told
         ),
@@ -275,6 +285,7 @@ def _marker(shared: _Shared, system: str, rule: DestinationRule, worker: Worker)
         now_ms=world.now_ms,
         sleep=world.sleep,
         marked=worker.wake,
+        placed=partial(shared.pauses.show, system),
         outbox=shared.outbox,
         trouble=world.trouble,
     )

@@ -35,10 +35,10 @@ from router.delivery.marker import position_of
 from router.gaps import Gaps
 from router.loose import loose_in
 from router.modes import position_of as live_position
-from router.replay.jobs import jobs_on_state
 from router.replay.kept import POSITION as KEPT_FROM
 from router.replay.kept import kept_from_ms
 from router.replay.marks import known
+from router.restored import restore
 from router.spans import Spanning
 from router.store import SCHEMA, Store, named_queries
 
@@ -92,8 +92,7 @@ class Rebuild:
         await self._found_by()
         await self._conflicts()
         await self._unmatched(events)
-        async for jobs in jobs_on_state(self._bus):
-            await self._store.commit([self._store.write("save_job", jobs)])
+        await restore(self._bus, self._store)
         await self._mark(live)
         positions = [("events", events), ("changes", changes), ("epoch", self._epoch), ("schema", SCHEMA)]
         positions += [(live_position(system), at_ms) for system, (at_ms, _) in live.items()]

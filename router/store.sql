@@ -86,6 +86,14 @@ CREATE TABLE IF NOT EXISTS job_report (     -- what a job has found that looks b
     job TEXT PRIMARY KEY,
     body TEXT NOT NULL                      -- JSON: counts, and the names of fields; no values
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pause (          -- destinations to which a person lets nothing go; STATE has it too
+    destination TEXT PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,              -- 0: until a person resumes it
+    who TEXT NOT NULL,
+    why TEXT NOT NULL,
+    told_ms INTEGER NOT NULL                -- when people were last told that it has no end
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rules (          -- by which rules destinations are told
     destination TEXT PRIMARY KEY,           -- '': which references the table referrer has
     written TEXT NOT NULL                   -- a hash of what its file says of records
@@ -686,6 +694,17 @@ WITH said (job, outcome, records) AS (VALUES {rows})
 INSERT INTO job_outcome (job, outcome, records)
 SELECT s.job, s.outcome, s.records FROM said s JOIN job j ON j.id = s.job WHERE true
 ON CONFLICT DO UPDATE SET records = records + excluded.records;
+
+-- save_pause
+INSERT INTO pause (destination, since_ms, until_ms, who, why, told_ms) VALUES {rows}
+ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms, until_ms = excluded.until_ms, who = excluded.who,
+    why = excluded.why, told_ms = excluded.told_ms;
+
+-- forget_pause
+DELETE FROM pause WHERE destination IN (VALUES {rows});
+
+-- pauses
+SELECT destination, since_ms, until_ms, who, why, told_ms FROM pause ORDER BY destination;
 
 -- save_report
 INSERT INTO job_report (job, body) VALUES {rows} ON CONFLICT DO UPDATE SET body = excluded.body;

@@ -33,6 +33,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "holds": Command("console.cli.holds:holds", "What guards have stopped: approve or discard it."),
     "adopt": Command("console.cli.adopt:adopt", "Report the first contact with a system; let it go live."),
     "failed": Command("console.cli.failed:failed", "Dead letters: see why, send again, or let them be."),
+    "pause": Command("console.cli.pause:pause", "Send a destination nothing for a time; all waits."),
+    "resume": Command("console.cli.pause:resume", "Let what waits go to a paused destination again."),
     "replay": Command("console.cli.replay:replay", "Bring a window of time to a destination once more."),
     "backfill": Command(
         "console.cli.backfill:backfill", "Bring all records that there are to a destination."

@@ -92,7 +92,9 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
     outcomes: Mapping[str, int] = said["outcomes"]
     waiting, retrying, failed = said["waiting"], said["retrying"], said["failed"]
     since = f", the oldest since {time(said['oldest_ms'])}"
-    if said["unreachable"]:
+    if pause := said.get("paused"):
+        grade, state = Grade.WAITS, paused_text(pause, time) + (since if waiting else "")
+    elif said["unreachable"]:
         grade, state = Grade.FAILS, f"unreachable: {said['unreachable']}"
         if said.get("unreachable_since_ms"):
             state += f"; since {time(said['unreachable_since_ms'])}, next try {time(said['tried_again_ms'])}"
@@ -122,6 +124,12 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         state = f"add-only; {state}"
     last = time(said["last_delivery_ms"])
     return Line(grade, name, "to", state, waiting, outcomes.get("delivered", 0), failed, last)
+
+
+def paused_text(pause: Answer, time: Callable[[int], str]) -> str:
+    """Who has paused a destination, until when, why."""
+    end = f"until {time(pause['until_ms'])}" if pause["until_ms"] else "until it is resumed"
+    return f"paused by {pause['who']} since {time(pause['since_ms'])} {end}: {pause['why']}"
 
 
 def _source(name: str, said: Answer, time: Callable[[int], str]) -> Line:

@@ -6,7 +6,7 @@ asks the server how far a destination is behind.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from bus import subjects
@@ -41,6 +41,7 @@ class Marker:
         now_ms: Callable[[], int],
         sleep: Sleep,
         marked: Callable[[], None],
+        placed: Callable[[], Awaitable[None]],
         outbox: Outbox,
         trouble: Callable[[str], None],
     ) -> None:
@@ -52,6 +53,7 @@ class Marker:
         self._now_ms = now_ms
         self._sleep = sleep
         self._marked = marked
+        self._placed = placed
         self._trouble = trouble
         self._position = position_of(system)
         self._newcomer = Newcomer(system, rule, store, outbox)
@@ -68,6 +70,7 @@ class Marker:
 
     async def _follow(self) -> None:
         there = await self._bus.place(subjects.CHANGES, self._system, filters=self._filters)
+        await self._placed()
         if self._newcomer.is_new and not there:
             upto = self._store.position("changes")
             await self._newcomer.arrive(self._position, upto, self._now_ms())

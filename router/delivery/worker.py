@@ -23,6 +23,7 @@ from router.database import Write
 from router.delivery.alarms import Alarms
 from router.delivery.both_ways import BothWays
 from router.delivery.failures import Failures
+from router.delivery.gate import Gate
 from router.delivery.leaving import Leaving
 from router.delivery.order import Order, without
 from router.delivery.outage import ROTATE_S, Judged, Outage
@@ -69,6 +70,7 @@ class Worker:
         store: Store,
         records: Records,
         outbox: Outbox,
+        gate: Gate,
         order: Order,
         key: bytes,
         epoch: int,
@@ -112,6 +114,7 @@ class Worker:
         self.outage = Outage(system, jitter)
         self.alarms = Alarms(system)
         self.failures = Failures(system, store)
+        self._gate = gate
         self._order = order
         self._adapter = adapter
 
@@ -151,6 +154,8 @@ class Worker:
                 await self._sleep(self._linger_s)
             while self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we have to say
                 await self._sleep(RETRY_S)
+            if self._gate.shut_s(self._now_ms()):  # meanwhile
+                continue
             most = self._most()
             claims = self._claims(most)
             full = len(claims) == most
@@ -168,8 +173,10 @@ class Worker:
     # When, and how much at once
 
     def _rest_s(self) -> float:
-        """For how long nothing may go: the system is down, or has had what its pace allows."""
+        """For how long nothing may go: people say so, the system is down, or has had what its pace allows."""
         now_ms = self._now_ms()
+        if shut_s := self._gate.shut_s(now_ms):
+            return shut_s
         if (until_ms := self.outage.breaker.until_ms) > now_ms:
             return (until_ms - now_ms) / 1000
         self._pace = self._pace.at(now_ms)

@@ -14,6 +14,7 @@ from router.services import (
     explain,
     failed,
     holds,
+    pauses,
     plan,
     records,
     replay,
@@ -22,7 +23,21 @@ from router.services import (
     unmatched,
 )
 
-NOUNS = (status, audit, conflicts, unmatched, records, explain, failed, holds, plan, adopt, shares, replay)
+NOUNS = (
+    status,
+    audit,
+    conflicts,
+    unmatched,
+    records,
+    explain,
+    failed,
+    holds,
+    plan,
+    adopt,
+    shares,
+    replay,
+    pauses,
+)
 
 
 def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:

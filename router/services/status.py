@@ -54,6 +54,7 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
         "destinations": {
             name: {
                 "mode": worker.mode,
+                "paused": _paused(pipeline, name),
                 "backfill_offered": is_offered(pipeline.store, name),
                 "waiting": work[name][0],
                 "retrying": work[name][1],
@@ -72,6 +73,12 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
             for name, worker in pipeline.workers.items()
         },
     }
+
+
+def _paused(pipeline: Pipeline, name: str) -> dict[str, Any] | None:
+    """By whom, since when and until when (0: until resumed), why; None: it is not."""
+    pause = pipeline.pauses.of(name)
+    return pause.entries() if pause else None
 
 
 def _waits_for(pipeline: Pipeline, name: str) -> dict[str, dict[str, int]]:

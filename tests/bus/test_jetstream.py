@@ -2,9 +2,16 @@
 
 import asyncio
 import random
+import time
 
+import pytest
+from real_nats import NatsServer
+
+from bus.errors import Unavailable
 from bus.jetstream import JetStream
 from bus.port import Message, Stored
+
+FAR_MS = 4_102_444_800_000
 
 
 def numbered(count: int, start: int = 0, prefix: str = "event.sis.student") -> list[Message]:
@@ -64,3 +71,47 @@ async def test_what_was_stored_can_be_looked_at(bus: JetStream) -> None:
     assert (info.messages, info.first_seq, info.last_seq) == (1101, 1, 1101)
     assert info.metadata["yellowbus.epoch"] == "1"
     assert abs(chunks[0][0].at_ms - last.at_ms) < 60_000
+
+
+async def paused(bus: JetStream) -> bool:
+    """What `nats consumer info CHANGES lms` says."""
+    return bool((await bus.connection.api("CONSUMER.INFO.CHANGES.lms")).get("paused"))
+
+
+async def test_a_paused_durable_shows_it_moves_all_the_same_and_stays_so_through_updates_and_restarts(
+    nats_server: NatsServer,
+) -> None:
+    async with JetStream.connect(nats_server.address) as bus:
+        await bus.provision()
+        await bus.place("CHANGES", "lms", filters=["change.student.*"])
+        await bus.pause("CHANGES", "lms", FAR_MS)
+        await bus.publish("CHANGES", [Message("change.student.a", b""), Message("change.student.b", b"")])
+        await bus.move("CHANGES", "lms", 2)
+        moved = await paused(bus)
+        await bus.place("CHANGES", "lms", filters=["change.student.*", "change.class.*"])
+        updated = await paused(bus)
+    nats_server.kill()
+    nats_server.start()
+
+    async with JetStream.connect(nats_server.address) as bus:
+        await bus.provision()
+        placed = await bus.place("CHANGES", "lms", filters=["change.student.*", "change.class.*"])
+        assert (placed, moved, updated, await paused(bus)) == (2, True, True, True)
+        await bus.pause("CHANGES", "lms", 0)
+        assert not await paused(bus)
+
+
+async def test_the_server_ends_a_pause_at_its_time(bus: JetStream) -> None:
+    await bus.place("CHANGES", "lms")
+    await bus.pause("CHANGES", "lms", time.time_ns() // 1_000_000 + 300)
+
+    async with asyncio.timeout(10):
+        while True:
+            if not await paused(bus):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_a_durable_that_is_gone_is_not_paused(bus: JetStream) -> None:
+    with pytest.raises(Unavailable, match="lms"):
+        await bus.pause("CHANGES", "lms", FAR_MS)

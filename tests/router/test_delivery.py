@@ -281,6 +281,7 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         store=store,
         records=(records := Records(store.records, 10)),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]
+        gate=None,  # type: ignore[arg-type]
         order=Order("lms", {}, {}, store, records, Awaited(store), lambda record: record),
         key=b"k",
         epoch=1,

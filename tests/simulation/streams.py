@@ -10,6 +10,7 @@ from typing import Final
 
 from simulation.clock import VirtualLoop
 from simulation.life import Life
+from simulation.matching import matches
 from simulation.weather import Outage, Weather
 
 from bus.errors import StreamFull, Unavailable, WrongSequence
@@ -103,6 +104,7 @@ class Durable:
     def __init__(self, filters: tuple[str, ...], floor: int) -> None:
         self.filters = filters
         self.floor = floor
+        self.paused_until_ms = 0
 
 
 class Server:
@@ -253,13 +255,21 @@ class Wire:
 
     async def move(self, stream: str, name: str, seq: int) -> None:
         self._life.step(f"move {name}", seq)
-        await asyncio.sleep(self._weather.delay_s(f"move {name}"))
+        (await self._durable(stream, name, "move")).floor = seq
+        self._life.step(f"moved {name}", seq)
+
+    async def pause(self, stream: str, name: str, until_ms: int) -> None:
+        self._life.step(f"pause {name}", until_ms)
+        (await self._durable(stream, name, "pause")).paused_until_ms = until_ms
+
+    async def _durable(self, stream: str, name: str, what: str) -> Durable:
+        await asyncio.sleep(self._weather.delay_s(f"{what} {name}"))
         self._down.check(stream)
-        if self._weather.happens("bus.gone", name):
+        gone = self._weather.happens("bus.gone", name if what == "move" else f"{what} {name}")
+        if gone or (stream, name) not in self._server.durables:
             self._life.trace(f"  {name}: the consumer is gone")
             raise Unavailable(f"{stream}.{name}: gone")
-        self._server.durables[stream, name].floor = seq
-        self._life.step(f"moved {name}", seq)
+        return self._server.durables[stream, name]
 
     async def read(
         self,
@@ -371,21 +381,6 @@ class Pull:
 
     async def close(self) -> None:
         pass
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """A NATS subject filter.
-
-    >>> matches("change.*.a", "change.student.a"), matches("change.>", "change.student.a")
-    (True, True)
-    """
-    wanted, found = pattern.split("."), subject.split(".")
-    for number, token in enumerate(wanted):
-        if token == ">":
-            return len(found) > number
-        if number >= len(found) or token not in ("*", found[number]):
-            return False
-    return len(wanted) == len(found)
 
 
 def _cut(messages: Sequence[Message], most: int) -> list[Sequence[Message]]:

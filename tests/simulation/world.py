@@ -47,6 +47,9 @@ RUBBISH: Final = (
     ("event.hr.student.delete", _event("hr", "student", Op.DELETE)),
     ("event.hr.class.create", _event("hr", "class", Op.CREATE)),
 )
+Act = Callable[[Pipeline], Awaitable[None]]
+"""What a person does."""
+SOON_S: Final = 10.0
 QUIET_POLL_S: Final = 2.0
 QUIET_POLL_MAX_S: Final = 300.0
 QUIET_WITHIN_S: Final = 14 * 24 * 3600.0
@@ -90,7 +93,7 @@ class Town:
         self.lives = 0
         self.pipeline: Pipeline | None = None
         self.notes: list[str] = []
-        self.acts: list[Callable[[Pipeline], Awaitable[None]]] = []
+        self.acts: list[Act] = []
         """What people do, one thing each time that all is quiet."""
 
     def _some_keys(self, what: str, stormy: bool) -> frozenset[str]:
@@ -109,15 +112,18 @@ class Town:
         turns: int | None = None,
         until_quiet: bool = True,
         stop_after_s: float | None = None,
+        doing: Act | None = None,
     ) -> bool:
-        """One life: until it dies, or all is quiet, or it is told to stop. True: it ended by itself."""
+        """One life: until it dies, or all is quiet, or it is told to stop. True: it ended by itself. `doing`:
+        what a person does soon after its start.
+        """
         self.lives += 1
         life = Life(self.lives, self.loop, self.trace, hook)
         self.trace(f"#{life.number} starts")
         if turns is not None:
             self.loop.stop_at_turn = self.loop.turns + turns
         try:
-            ended = self.loop.run(self._daemon(life, until_quiet, stop_after_s))
+            ended = self.loop.run(self._daemon(life, until_quiet, stop_after_s, doing))
         except BaseException:
             if life.alive:
                 raise
@@ -130,7 +136,9 @@ class Town:
         self.pipeline = None
         return ended is not None
 
-    async def _daemon(self, life: Life, until_quiet: bool, stop_after_s: float | None) -> bool:
+    async def _daemon(
+        self, life: Life, until_quiet: bool, stop_after_s: float | None, doing: Act | None
+    ) -> bool:
         """What `router.daemon` and systemd do: start, work, stop when told, start again after a fall."""
         deadline_s = self.loop.time() + (QUIET_WITHIN_S if stop_after_s is None else stop_after_s)
         while True:
@@ -138,17 +146,22 @@ class Town:
                 async with build(self.district, self._world(life), EPOCH) as pipeline:
                     await check_index(cast(JetStream, self._wire(life)), pipeline, EPOCH)
                     self.pipeline = pipeline
-                    await self._work(life, pipeline, until_quiet, deadline_s)
+                    await self._work(life, pipeline, until_quiet, deadline_s, doing)
                     return True
             except* (Unavailable, StreamFull) as fallen:
                 self.trace(f"#{life.number} falls: {fallen.exceptions[0]!r}")
                 self.notes.append("fell")
             await asyncio.sleep(RESTART_S)
 
-    async def _work(self, life: Life, pipeline: Pipeline, until_quiet: bool, deadline_s: float) -> None:
+    async def _work(
+        self, life: Life, pipeline: Pipeline, until_quiet: bool, deadline_s: float, doing: Act | None
+    ) -> None:
         working = asyncio.ensure_future(pipeline.run())
         wait_s = QUIET_POLL_S
         try:
+            if doing:
+                await asyncio.sleep(SOON_S)
+                await doing(pipeline)
             while not working.done() and self.loop.time() < deadline_s:
                 await asyncio.wait([working], timeout=min(wait_s, deadline_s - self.loop.time()))
                 wait_s = min(wait_s * 1.5, QUIET_POLL_MAX_S)
