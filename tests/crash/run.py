@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -273,6 +274,7 @@ def main() -> int:
     def say(what: str) -> None:
         print(f"{time.monotonic() - begun_s:7.1f} s  {what}", flush=True)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us ends all that we have started
     report = asyncio.run(crash_test(folder, package, seed, asked.kills, say=say))
     for name, figure in report.figures.items():
         print(f"{name:>20}: {figure}")

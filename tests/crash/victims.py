@@ -90,7 +90,10 @@ class Process:
         if self._process is not None:
             self.resume()
             self._process.terminate()
-            self._process.wait(30)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.kill()
             self._process = None
 
     def revive(self) -> None:
