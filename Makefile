@@ -49,7 +49,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 simulate: setup
-	@$(BIN)/python -m pytest -q tests/simulation $(ARGS)
+	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),2000) $(ARGS)
 
 fuzz: setup
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),3500) FUZZ_STEPS=60 \

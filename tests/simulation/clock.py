@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Final, TypeVar
 
+from simulation.choices import Choices
+
 T = TypeVar("T")
 
 START_MS: Final = 1_795_420_800_000
@@ -32,10 +34,9 @@ class Numbered(asyncio.Task[Any]):
 class VirtualLoop(asyncio.BaseEventLoop):
     """One simulated computer's event loop."""
 
-    def __init__(self, seed: object) -> None:
+    def __init__(self, choices: Choices) -> None:
         super().__init__()
-        self._order = Random(f"{seed}/order")
-        self._ticks = Random(f"{seed}/ticks")
+        self._choices = choices
         self._virtual_s = 0.0
         self._tasks = 0
         self._selector = self  # the loop asks it how long to wait
@@ -51,7 +52,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def now_ms(self) -> int:
         """The wall clock. It may tick between two looks at it, as real ones do."""
-        if self._ticks.random() < TICK_SHARE:
+        if self._choices.of("tick", False, _ticks):
             self._virtual_s += TICK_S
         return START_MS + int(self._virtual_s * 1000)
 
@@ -102,10 +103,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         ready: Any = self._ready  # type: ignore[attr-defined]
         if len(ready) > 1:
-            shuffled = list(ready)
-            self._order.shuffle(shuffled)
+            in_turn = list(ready)
+            order = self._choices.of("order", [], lambda chance: _shuffled(chance, len(in_turn)))
             ready.clear()
-            ready.extend(shuffled)
+            ready.extend([in_turn[place] for place in order if place < len(in_turn)])
+            ready.extend([each for place, each in enumerate(in_turn) if place not in order])
         self.turns += 1
         self._virtual_s += TURN_S
         if self.stop_at_turn is not None and self.turns >= self.stop_at_turn:
@@ -128,6 +130,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _noted(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self.problems.append(error or RuntimeError(context["message"]))
+
+
+def _ticks(chance: Random) -> bool:
+    return chance.random() < TICK_SHARE
+
+
+def _shuffled(chance: Random, count: int) -> list[int]:
+    """In which order so many are taken; [] is the one in which they came."""
+    order = list(range(count))
+    chance.shuffle(order)
+    return [] if order == list(range(count)) else order
 
 
 def closed(loop: VirtualLoop, sweep: Callable[[], None]) -> None:

@@ -265,7 +265,8 @@ def _letters(town: Town, audit: Audit) -> Iterator[str]:
         tired = far.postponed.get(key, 0) >= ATTEMPTS_MAX
         if not (refused or tired or key in far.poison):
             yield f"{letter['id']}: a dead letter without a cause: {letter['reason']}"
-    failed = {told[0].id for told in audit.values() if told[0].outcome is Outcome.FAILED}
+    # A put has an outcome of its own; its letter is that of the record in that version.
+    failed = {told[0].id.partition("/")[0] for told in audit.values() if told[0].outcome is Outcome.FAILED}
     for id_ in sorted(failed ^ letters.keys()):
         yield f"{id_}: {'failed without a dead letter' if id_ in failed else 'a dead letter of no failure'}"
 

@@ -1,11 +1,16 @@
 """One life of the router's process, from its start to a stop or crash. Its calls to the world pass here."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from simulation.clock import START_MS, VirtualLoop
 
-TRACE_LINES: Final = 4000
+LOOK_S: Final = (5.0, 30.0)
+"""How long the router sleeps between two such looks."""
+IDLE_S: Final = 400.0
+SELDOM_S: Final = 600.0
 
 Hook = Callable[[str], bool]
 """Is told each step, before it is taken; True: the process dies there."""
@@ -38,22 +43,43 @@ class Life:
         self.loop = loop
         self.trace = trace
         self.alive = True
+        self.stepped_s = loop.time()
+        """When it last took one."""
+        self.taken: Counter[str] = Counter()
+        """How often it has taken each step."""
+        self.last = ("", 0)
+        """The step that it took last, and at which turn of the loop."""
         self._hook = hook
 
     def step(self, name: str, detail: object = "") -> None:
         """The process takes a step. Raises Crash if it is dead, or dies here."""
         if not self.alive:
             raise Crash(name)
+        self.stepped_s = self.loop.time()
         if self._hook(name):
             self.die(f"before {name}")
             raise Crash(name)
+        self.taken[name] += 1
+        self.last = (name, self.loop.turns)
         self.trace(f"#{self.number} {name} {detail}")
 
     def die(self, why: str) -> None:
+        """SIGKILL, and with it ends all that runs on this loop."""
+        self.end(why)
+        self.loop.stop()
+
+    def end(self, why: str) -> None:
         """SIGKILL."""
         self.alive = False
         self.trace(f"#{self.number} dies {why}")
-        self.loop.stop()
+
+    async def sleep(self, seconds: float) -> None:
+        """A look that comes again and again is seldom once nothing has been done for long: simulated days
+        would be made of little else.
+        """
+        if LOOK_S[0] <= seconds <= LOOK_S[1] and self.loop.time() - self.stepped_s > IDLE_S:
+            seconds = SELDOM_S
+        await asyncio.sleep(seconds)
 
     def now_ms(self) -> int:
         return self.loop.now_ms() if self.alive else START_MS

@@ -22,6 +22,7 @@ DOWN_MAX_S = 6000.0
 def simulate(seed: object, *, faults: float = 0.5, lives: int | None = None) -> Result:
     """Live and crash as the seed will have it, then let it get quiet, and look whether all agree."""
     town = TownOfThree(seed, faults=faults)
+    town.is_drowsy = True
     crashes = 0
     try:
         try:
@@ -34,7 +35,7 @@ def simulate(seed: object, *, faults: float = 0.5, lives: int | None = None) -> 
             if isinstance(error, KeyboardInterrupt):
                 raise
             problems = [line for leaf in leaves(error) for line in told(leaf)]
-        return Result(seed, problems, town.trace.lines, crashes, 0)
+        return Result(seed, problems, town.trace.lines, crashes, 0, town.weather.counts, town.choices.made)
     finally:
         town.close()
 

@@ -209,7 +209,7 @@ class Wire:
             self._later(stream, part, atomic)
             raise Unavailable(f"{stream}: no answer")
         if not atomic and len(part) > 1 and weather.happens("bus.torn", stream):
-            kept = weather.chance(f"torn {stream}").randrange(len(part))
+            kept = weather.choices.of(f"torn {stream}", 0, lambda chance: chance.randrange(len(part)))
             trace(f"  cut after {kept}")
             self._server.store(stream, part[:kept], atomic=False)
             raise Unavailable(f"{stream}: cut in the middle")
@@ -227,7 +227,7 @@ class Wire:
             except WrongSequence:
                 pass
 
-        delay_s = self._weather.chance(f"late {stream}").uniform(0, LATE_S)
+        delay_s = self._weather.choices.of(f"late {stream}", 0.5, lambda chance: chance.uniform(0, LATE_S))
         self._server.loop.call_later(delay_s, arrive)
 
     async def consume(
@@ -343,6 +343,9 @@ class Pull:
             if self._weather.happens("bus.gone", self._name):
                 self._life.trace(f"  {self._name}: the consumer is gone")
                 raise Unavailable(f"{self._stream}.{self._name}: gone")
+            if self._given > self._durable.floor and self._weather.happens("bus.again", self._name):
+                self._life.trace(f"  {self._name}: what is not acknowledged comes again")
+                self._given = self._durable.floor
             found = self._beyond(self._given, self._most())
             if found:
                 self._given = found[-1].seq
@@ -355,7 +358,8 @@ class Pull:
         return len(self._beyond(self._given, 1))
 
     def _most(self) -> int:
-        return self._weather.chance(f"batch {self._name}").randint(1, self._batch)
+        drawn = self._weather.choices.of
+        return drawn(f"batch {self._name}", self._batch, lambda chance: chance.randint(1, self._batch))
 
     def _beyond(self, seq: int, most: int) -> list[Stored]:
         stream, filters = self._server.streams[self._stream], self._durable.filters

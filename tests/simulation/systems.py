@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Final
 
 from simulation.clock import START_MS
@@ -11,13 +12,18 @@ from simulation.school import Script
 from simulation.waiting import Before, Behind
 from simulation.weather import Weather
 
-from bus.adapter import Delivery, Receipt, Row
+from bus.adapter import Delivery, Listed, Receipt, Row
 from bus.errors import Unavailable
 from bus.messages import Fields, Op, Outcome
 
 FOREVER_S: Final = 1_000_000.0
 IDLE_S: Final = 3600.0
 ROWS_AT_ONCE: Final = 7
+ASKED_S: Final = (2.0, 30.0, 400.0)
+"""What a busy system asks for in its Retry-After."""
+STRAYS_MAX_S: Final = 600.0
+TICKS_S: Final = 0.01
+"""A clock may tick between two looks at it."""
 
 
 # -- a source
@@ -139,12 +145,20 @@ class Far:
     bases: dict[str, Fields] = field(default_factory=dict)
     """What it was last believed to have, by key."""
     violations: list[str] = field(default_factory=list)
+    missed: set[str] = field(default_factory=set)
+    """Keys that it said it had written, and had not."""
+    denied: set[str] = field(default_factory=set)
+    """Keys that it wrote, and said that it had not."""
     down_until_s: float = 0.0
+    busy: tuple[int, float] = (0, 0.0)
+    """The life that it asked to come again, and when."""
     before: Before = lambda key, fields: iter(())
     behind: Behind = lambda key: iter(())
 
     def write(self, delivery: Delivery) -> Receipt:
         """Take one record, as the system itself would."""
+        self.missed.discard(delivery.key)
+        self.denied.discard(delivery.key)
         key, version = delivery.key, (delivery.version.epoch, delivery.version.seq)
         newest = self.newest.get(key, (0, 0))
         local_id = f"{self.name}-{delivery.id}" if self.gives_ids else ""
@@ -164,6 +178,12 @@ class Far:
             return Receipt(key, Outcome.UNCHANGED, local_id=local_id)
         self.records[key] = Held(delivery.fields, version)
         return Receipt(key, Outcome.DELIVERED, local_id=local_id)
+
+    def carry_out(self, batch: Sequence[Delivery]) -> None:
+        """Take what was on its way for long. Who compares versions lets what is older alone."""
+        for each in batch:
+            if (each.version.epoch, each.version.seq) >= self.newest.get(each.key, (0, 0)):
+                self.write(each)
 
     def put_off(self, key: str) -> None:
         self.postponed[key] = self.postponed.get(key, 0) + 1
@@ -199,12 +219,20 @@ class Destination:
         far, life, weather = self._far, self._life, self._weather
         name = far.name
         life.step(f"apply {name}", " ".join(f"{d.key}@{d.version.seq}" for d in batch[:6]))
+        self._asked_to_wait()
         await asyncio.sleep(weather.delay_s(f"apply {name}"))
         self._down()
         if weather.happens("far.slow", name):
-            await asyncio.sleep(weather.chance(f"slow {name}").uniform(1, 200))
+            slow_s = weather.choices.of(f"slow {name}", 100.0, lambda chance: chance.uniform(1, 200))
+            await asyncio.sleep(slow_s)
         if weather.happens("far.hang", name):
-            await self._hang()
+            await self._hang(batch)
+        if len(batch) > 1 and weather.happens("far.torn", name):
+            kept = weather.choices.of(f"torn {name}", 1, lambda chance: chance.randrange(1, len(batch)))
+            for delivery in batch[:kept]:
+                self._one(delivery)
+            life.trace(f"  {name} has taken {kept}, and the line is cut")
+            raise Unavailable(f"{name}: cut in the middle")
         receipts = [self._one(delivery) for delivery in batch]
         life.step(f"applied {name}", " ".join(sorted({receipt.outcome.value for receipt in receipts})))
         if weather.happens("far.lie", name):
@@ -216,7 +244,15 @@ class Destination:
         given = [receipt for receipt in receipts if not weather.happens("far.silent", name)]
         for silent in {receipt.key for receipt in receipts} - {receipt.key for receipt in given}:
             far.put_off(silent)
+        if len(given) > 1 and weather.happens("far.mixed", name):
+            given.reverse()
         return given
+
+    def _asked_to_wait(self) -> None:
+        """A Retry-After is kept, by the life that heard it."""
+        number, until_s = self._far.busy
+        if number == self._life.number and self._life.loop.time() < until_s - TICKS_S:
+            self._far.violations.append(f"{self._far.name}: is called before its Retry-After")
 
     def _down(self) -> None:
         far, weather, now_s = self._far, self._weather, self._life.loop.time()
@@ -227,10 +263,24 @@ class Destination:
             self._life.trace(f"  {far.name} is down for {far.down_until_s - now_s:.0f} s")
         if far.down_until_s > now_s:
             raise Unavailable(f"{far.name}: 503")
+        if weather.happens("far.busy", far.name):
+            asked_s = weather.choices.of(
+                f"busy {far.name}", ASKED_S[0], lambda chance: chance.choice(ASKED_S)
+            )
+            far.busy = (self._life.number, now_s + asked_s)
+            self._life.trace(f"  {far.name} is busy, and asks for {asked_s:.0f} s")
+            raise Unavailable(f"{far.name}: 429", retry_after_s=asked_s)
 
-    async def _hang(self) -> None:
-        self._life.trace(f"  {self._far.name} hangs")
-        await asyncio.sleep(FOREVER_S)
+    async def _hang(self, batch: Sequence[Delivery] = ()) -> None:
+        """It never answers. What it was sent may be carried out long after nobody waits for it any more."""
+        far, weather, loop = self._far, self._weather, self._life.loop
+        self._life.trace(f"  {far.name} hangs")
+        try:
+            await asyncio.sleep(FOREVER_S)
+        finally:
+            if far.compares and batch and weather.happens("far.stray", far.name):
+                later_s = weather.choices.of(f"stray {far.name}", 60.0, _stray_s)
+                loop.call_later(later_s, far.carry_out, batch)
 
     def _one(self, delivery: Delivery) -> Receipt:
         far, weather = self._far, self._weather
@@ -244,7 +294,38 @@ class Destination:
             return Receipt(key, Outcome.HELD, "too many removals")
         if weather.happens("far.retry", far.name):
             far.put_off(key)
-            wait_s = weather.chance(f"retry {far.name}").choice((None, 5.0, 90.0))
+            waits_s = (None, 5.0, 90.0)
+            wait_s = weather.choices.of(f"retry {far.name}", None, lambda chance: chance.choice(waits_s))
             return Receipt(key, Outcome.RETRYING, "429", retry_after_s=wait_s)
+        if delivery.op is not Op.DELETE and weather.happens("far.lie_yes", far.name):
+            self._life.trace(f"  {far.name} says that it has {key}, and has not")
+            far.missed.add(key)
+            return Receipt(key, Outcome.DELIVERED)
         far.sent[key, version] = far.sent.get((key, version), 0) + 1
-        return far.write(delivery)
+        receipt = far.write(delivery)
+        if weather.happens("far.lie_no", far.name):
+            self._life.trace(f"  {far.name} has written {key}, and says no to it")
+            far.refused.add((key, delivery.version.seq))
+            far.denied.add(key)
+            return Receipt(key, Outcome.FAILED, "422")
+        if weather.happens("far.lie_later", far.name):
+            self._life.trace(f"  {far.name} has written {key}, and says that it has not yet")
+            far.put_off(key)
+            far.denied.add(key)
+            return Receipt(key, Outcome.RETRYING, "429")
+        return receipt
+
+
+class Readable(Destination):
+    """One that can also say what it has."""
+
+    async def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
+        self._life.step(f"list {self._far.name}", entity)
+        await asyncio.sleep(self._weather.delay_s(f"list {self._far.name}"))
+        self._down()
+        held = [each for key, each in self._far.records.items() if key.startswith(f"{entity}/")]
+        yield [Listed(str(each.fields["id"]), each.fields) for each in held if each.active]
+
+
+def _stray_s(chance: Random) -> float:
+    return chance.uniform(0, STRAYS_MAX_S)

@@ -1,4 +1,4 @@
-"""The router under faults and crashes from a seed. More: `python tests/simulation/run.py --seeds 2000`."""
+"""The router under faults and crashes from a seed. More: `make simulate`."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from simulation.run import simulate
 
-SEEDS = range(1, 61)
+SEEDS = range(1, 101)
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,6 +24,12 @@ def test_without_faults_no_record_is_sent_twice_in_one_version() -> None:
 
     assert not result.broken
     assert result.sent_most == 1
+
+
+def test_a_run_can_be_made_again_from_its_choices_alone() -> None:
+    result = simulate(17)
+
+    assert simulate(17, plan=result.made).trace == result.trace
 
 
 def test_a_run_is_its_seed_in_every_process() -> None:

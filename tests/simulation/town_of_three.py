@@ -83,7 +83,8 @@ class TownOfThree(Town):
 
     def __init__(self, seed: object, *, students: int = 3, nights: int = 8, faults: float = 0.5) -> None:
         super().__init__(seed, days=1, faults=faults)
-        self.weather.rates["far.reject"] = 0.0  # else a record would not be there, and rightly so
+        # Else a record would not be there, and rightly so; and nobody here compares and repairs.
+        self.weather.rates |= {"far.reject": 0.0, "far.lie_no": 0.0, "far.lie_yes": 0.0}
         self.people = People(self.loop, Random(f"{seed}/people"), students=students, nights=nights)
         self.fars = dict(self.people.tellers)
         self.scripts = {name: self.people.tellers[name].exported for name in ("sis", "idp")}

@@ -36,14 +36,19 @@ def watch(fars: Mapping[str, "Far"]) -> None:
 
     def too_early(key: str, fields: Fields) -> Iterator[str]:
         entity = key.partition("/")[0]
-        if entity == "student" and fields["grade"] != SENIOR and key not in fars["idp"].records:
+        if entity == "student" and fields["grade"] != SENIOR and not _has(fars["idp"], key):
             yield f"lms: {key} is there before idp has it"
-        if entity == "enrollment" and f"student/{fields['student']}" not in fars["lms"].records:
+        if entity == "enrollment" and not _has(fars["lms"], f"student/{fields['student']}"):
             yield f"lms: {key} is there without student/{fields['student']}"
 
     def gone_too_early(key: str) -> Iterator[str]:
+        lied_about = fars["lms"].missed | fars["lms"].denied
         for other, held in fars["lms"].records.items():
-            if other.startswith("enrollment/") and f"student/{held.fields['student']}" == key:
+            if (
+                other not in lied_about
+                and other.startswith("enrollment/")
+                and f"student/{held.fields['student']}" == key
+            ):
                 yield f"lms: {key} goes, and {other} is there without it"
 
     fars["lms"].before = too_early
@@ -65,6 +70,11 @@ def required_by(destination: str, record: Record) -> str:
     if destination != "lms" or record.entity != "enrollment":
         return ""
     return str(record.values.get("student") or "")
+
+
+def _has(far: "Far", key: str) -> bool:
+    """Does it have the record, as far as anybody can know who believes what it says?"""
+    return key in far.records or key in far.missed
 
 
 def waiting(town: "Town") -> dict[tuple[str, str], int]:

@@ -1,13 +1,11 @@
-"""What goes wrong, when, and for how long: all of it from the seed.
+"""What goes wrong, when, and for how long: all of it from the seed, or from a plan."""
 
-Each kind of fault draws from a stream of chance of its own, so that one more call of one kind does not change
-what happens to all others.
-"""
-
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from simulation.choices import Choices
 from simulation.clock import VirtualLoop
 
 from bus.errors import Unavailable
@@ -20,6 +18,7 @@ FAULTS: Final = (
     "bus.full",  # the stream has no room
     "bus.ack",  # an acknowledgement never arrives
     "bus.gone",  # the consumer is gone
+    "bus.again",  # what was given and not acknowledged comes once more
     "bus.deaf",  # a look into a stream is not answered
     "bus.outage",  # nothing works for minutes or hours
     "bus.stray",  # what was on the wire when the process died arrives after its end
@@ -27,7 +26,14 @@ FAULTS: Final = (
     "source.down",
     "source.cut",  # a reading breaks off in the middle
     "far.down",  # a destination does not answer for a while
+    "far.busy",  # 429 for everything, with a Retry-After
+    "far.torn",  # it writes some records of a request, and the line is cut
     "far.lie",  # it writes, and says that it is not available
+    "far.lie_no",  # it writes, and says no to the record
+    "far.lie_later",  # it writes, and says that it did not yet
+    "far.lie_yes",  # it does not write, and says that it did
+    "far.stray",  # what it was sent and did not answer is carried out long after
+    "far.mixed",  # its receipts come in another order
     "far.retry",  # it asks to come again with one record
     "far.silent",  # it gives no receipt for a record
     "far.hang",  # it never answers
@@ -44,37 +50,41 @@ LONG_DELAY_SHARE: Final = 0.03
 class Weather:
     """The faults of one simulation. `calm` ends them all."""
 
-    def __init__(self, seed: object, *, share: float = 0.5) -> None:
-        self._seed = seed
-        self._chances: dict[str, Random] = {}
+    def __init__(self, choices: Choices, *, share: float = 0.5) -> None:
+        self.choices = choices
         self.calm = False
-        climate = Random(f"{seed}/climate")
+        self.counts: Counter[str] = Counter()
+        """How often each thing has gone wrong."""
+        climate = choices.chance("climate")
         self.rates = {
-            fault: 10 ** climate.uniform(-2.7, -0.6) if climate.random() < share else 0.0 for fault in FAULTS
+            fault: 10 ** climate.uniform(-2.2, -0.3) if climate.random() < share else 0.0 for fault in FAULTS
         }
 
     def chance(self, kind: str) -> Random:
         """The stream of chance of one kind of thing."""
-        if kind not in self._chances:
-            self._chances[kind] = Random(f"{self._seed}/{kind}")
-        return self._chances[kind]
+        return self.choices.chance(kind)
 
     def happens(self, fault: str, where: str = "") -> bool:
         """Does it happen now?"""
         rate = self.rates[fault]
-        if not rate or (self.calm and fault not in NEVER_CALM):
+        if (self.calm and fault not in NEVER_CALM) or not (rate or self.choices.planned):
             return False
-        return self.chance(f"{fault}@{where}").random() < rate
+        found = self.choices.of(f"{fault}@{where}", False, lambda chance: chance.random() < rate)
+        self.counts[fault] += found
+        return found
 
     def delay_s(self, where: str, typical_s: float = 0.002) -> float:
         """How long something takes: mostly about the typical, now and then far longer."""
-        chance = self.chance(f"delay@{where}")
-        long = not self.calm and chance.random() < LONG_DELAY_SHARE
-        return chance.expovariate(1 / typical_s) * (200 if long else 1)
+
+        def drawn(chance: Random) -> float:
+            long = not self.calm and chance.random() < LONG_DELAY_SHARE
+            return chance.expovariate(1 / typical_s) * (200 if long else 1)
+
+        return self.choices.of(f"delay@{where}", typical_s, drawn)
 
     def spell_s(self, where: str) -> float:
         """How long a fault that lasts, lasts: seconds to forty minutes."""
-        return float(10 ** self.chance(f"spell@{where}").uniform(0, 3.4))
+        return self.choices.of(f"spell@{where}", 60.0, lambda chance: float(10 ** chance.uniform(0, 3.4)))
 
 
 class Outage:

@@ -3,19 +3,20 @@
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, cast
 
 from simulation.approvers import Approvers
+from simulation.choices import Choices, Plan
 from simulation.clock import START_MS, VirtualLoop, closed
 from simulation.disk import Disk
 from simulation.district import make_district
 from simulation.life import Hook, Life, Trace
 from simulation.school import School, Script
 from simulation.streams import Server, Wire
-from simulation.systems import Destination, Far, Source
+from simulation.systems import Destination, Far, Readable, Source
 from simulation.weather import Outage, Weather
 
 from bus.adapter import Destination as Contract
@@ -63,21 +64,28 @@ STATE: Final = Path(tempfile.gettempdir()) / "yellowbus-simulation"
 class Town:
     """All that outlives the router: bus, disk, systems, the clock, the weather."""
 
-    def __init__(self, seed: object, *, size: int = 14, days: int = 4, faults: float = 0.5) -> None:
+    def __init__(
+        self, seed: object, *, size: int = 14, days: int = 4, faults: float = 0.5, plan: Plan | None = None
+    ) -> None:
         self.seed = seed
-        self.loop = VirtualLoop(seed)
+        self.choices = Choices(seed, plan)
+        self.loop = VirtualLoop(self.choices)
         self.trace = Trace(self.loop)
-        self.weather = Weather(seed, share=faults)
-        chance = Random(f"{seed}/town")
+        self.weather = Weather(self.choices, share=faults)
+        chance = self.choices.chance("town")
         self.chance = chance
-        stormy = faults > 0
-        self.server = Server(self.loop, changes_per_record_max=chance.choice((64, 3)) if stormy else 64)
+        self.stormy = stormy = faults > 0
+        self.server = Server(self.loop, changes_per_record_max=self._one_of("changes kept", 64, 64, 3))
         self.outage = Outage(self.loop, self.weather, self.trace)
         self.disk = Disk(self.weather)
         self.approvers = Approvers(Random(f"{seed}/approvers"), self.trace)
         self.district = self.approvers.limited(make_district(chance), often=stormy)
-        self.batch_max = chance.choice((12, 60, 1000)) if stormy else 1000
-        self.apply_max = chance.choice((1, 5, 50)) if stormy else 50
+        self.batch_max = self._one_of("batch", 1000, 12, 60, 1000)
+        self.apply_max = self._one_of("apply", 50, 1, 5, 50)
+        self.readable = frozenset[str]()
+        """Destinations that can say what they have."""
+        self.is_drowsy = False
+        """Looks that come again and again are seldom when nothing has been done for long."""
         self.schools = {
             "sis": School("sis", Random(f"{seed}/sis"), size),
             "hr": School("hr", Random(f"{seed}/hr"), size),
@@ -86,8 +94,8 @@ class Town:
             name: school.scripts(days) for name, school in self.schools.items()
         }
         self.fars = {
-            "lms": Far("lms", compares=True, gives_ids=False, hates=self._some_keys("hates", stormy)),
-            "idp": Far("idp", compares=False, gives_ids=True, poison=self._some_keys("poison", stormy)),
+            "lms": Far("lms", compares=True, gives_ids=False, hates=self._some_keys("hates")),
+            "idp": Far("idp", compares=False, gives_ids=True, poison=self._some_keys("poison")),
             "files": Far("files", compares=False, gives_ids=False),
         }
         self.lives = 0
@@ -96,12 +104,18 @@ class Town:
         self.acts: list[Act] = []
         """What people do, one thing each time that all is quiet."""
 
-    def _some_keys(self, what: str, stormy: bool) -> frozenset[str]:
-        chance = Random(f"{self.seed}/{what}")
-        if not stormy or chance.random() < 0.6:
-            return frozenset()
-        keys = [f"{entity}/{id_}" for entity, id_ in self.scripts["sis"][-1].after if entity == "student"]
-        return frozenset(chance.sample(sorted(keys), min(2, len(keys))))
+    def _one_of(self, what: str, usual: int, *sizes: int) -> int:
+        if not self.stormy:
+            return usual
+        return self.choices.of(f"town {what}", usual, lambda chance: chance.choice(sizes))
+
+    def _some_keys(self, what: str) -> frozenset[str]:
+        def some(chance: Random) -> list[str]:
+            after = self.scripts["sis"][-1].after if self.scripts["sis"] else {}
+            keys = [f"{entity}/{id_}" for entity, id_ in after if entity == "student"]
+            return chance.sample(sorted(keys), min(2, len(keys))) if chance.random() > 0.6 else []
+
+        return frozenset(self.choices.of(f"town {what}", [], some) if self.stormy else ())
 
     # Living
 
@@ -117,27 +131,37 @@ class Town:
         """One life: until it dies, or all is quiet, or it is told to stop. True: it ended by itself. `doing`:
         what a person does soon after its start.
         """
+        life = self.begin(hook)
+        return self.lived([life], self.daemon(life, until_quiet, stop_after_s, doing), turns)
+
+    def begin(self, hook: Hook = lambda name: False) -> Life:
+        """A process is started."""
         self.lives += 1
         life = Life(self.lives, self.loop, self.trace, hook)
         self.trace(f"#{life.number} starts")
+        return life
+
+    def lived(self, lives: Sequence[Life], work: Coroutine[object, object, bool], turns: int | None) -> bool:
+        """Let them work, until they end or all die. True: they ended by themselves."""
         if turns is not None:
             self.loop.stop_at_turn = self.loop.turns + turns
         try:
-            ended = self.loop.run(self._daemon(life, until_quiet, stop_after_s, doing))
+            ended = self.loop.run(work)
         except BaseException:
-            if life.alive:
+            if any(life.alive for life in lives):
                 raise
             ended = None  # what it did while it died
         if ended is None:
-            if life.alive:
-                life.die(f"at turn {self.loop.turns}")
+            for life in lives:
+                if life.alive:
+                    life.die(f"at turn {self.loop.turns}")
             self.loop.sweep()
         self.loop.stop_at_turn = None
         self.pipeline = None
         return ended is not None
 
-    async def _daemon(
-        self, life: Life, until_quiet: bool, stop_after_s: float | None, doing: Act | None
+    async def daemon(
+        self, life: Life, until_quiet: bool, stop_after_s: float | None, doing: Act | None = None
     ) -> bool:
         """What `router.daemon` and systemd do: start, work, stop when told, start again after a fall."""
         deadline_s = self.loop.time() + (QUIET_WITHIN_S if stop_after_s is None else stop_after_s)
@@ -193,7 +217,8 @@ class Town:
 
         def destination(system: SystemRule, around: Surroundings) -> Contract:
             # ours has a limit of its own in each town, the contract has it in the class
-            return cast(Contract, Destination(self.fars[system.name], life, self.weather, self.apply_max))
+            kind = Readable if system.name in self.readable else Destination
+            return cast(Contract, kind(self.fars[system.name], life, self.weather, self.apply_max))
 
         def open_database(path: Path, schema: str) -> contextlib.AbstractAsyncContextManager[Database]:
             return self.disk.open(life, path, schema)
@@ -203,8 +228,8 @@ class Town:
             open_database=open_database,
             state=STATE,
             now_ms=self.loop.now_ms,
-            sleep=asyncio.sleep,
-            jitter=Random(f"{self.seed}/jitter/{life.number}").random,
+            sleep=life.sleep if self.is_drowsy else asyncio.sleep,
+            jitter=lambda: self.choices.of("jitter", 0.5, Random.random),
             make_source=source,
             make_destination=destination,
             trouble=trouble,
@@ -217,12 +242,17 @@ class Town:
 
         None of it may change anything; each of it is settled.
         """
-        stream, chance = self.server.streams["EVENTS"], self.chance
+        stream = self.server.streams["EVENTS"]
         said = [Message(*each) for each in RUBBISH]
         old = [stored for stored in stream.messages.values() if stored.id]
-        said += [Message(each.subject, each.body) for each in chance.sample(old, min(3, len(old)))]
-        chosen = chance.sample(said, chance.randint(1, len(said)))
+        said += [Message(each.subject, each.body) for each in old]
+
+        def some(chance: Random) -> list[int]:
+            return chance.sample(range(len(said)), chance.randint(1, min(len(RUBBISH) + 3, len(said))))
+
+        chosen = [said[number % len(said)] for number in self.choices.of("strangers", [], some)]
         self.server.store("EVENTS", chosen, atomic=False)
+        self.weather.counts["strangers"] += len(chosen)
         self.trace(f"strangers say {len(chosen)} things")
 
     # Looking
