@@ -60,6 +60,15 @@ class Failures:
         is_known = bool(self._known) and each.claim.record in self._known
         return is_known and each.outcome is not Outcome.FAILED and not each.reason.startswith(NOT_DONE)
 
+    def __contains__(self, record: object) -> bool:
+        """Did its newest delivery fail? Who says no may have written all the same."""
+        return record in self._known
+
+    def settled(self, done: Sequence[Settled]) -> None:
+        """These stand in the index now."""
+        if self._known:
+            self._known.difference_update([each.claim.record for each in done if self._mends(each)])
+
     def forget(self, records: Iterable[int]) -> None:
         """A person has discarded these."""
         self._known.difference_update(records)

@@ -48,7 +48,7 @@ class Planning:
         claims: Sequence[Claim],
         records: Mapping[str, Record],
         given: Mapping[str, Given],
-        in_doubt: Callable[[Claim], bool],
+        in_doubt: Callable[[Claim, Record], bool],
         because: Mapping[str, str] = EVERYTHING,
     ) -> list[tuple[Claim, Record, Planned]]:
         """What to do of each of these. `because`: by key why a record is not for this destination."""
@@ -59,7 +59,7 @@ class Planning:
                 record := records[claim.key],
                 reference,
                 given.get(claim.key, NOTHING_GIVEN),
-                in_doubt=record.rev > claim.held.rev + 1 and in_doubt(claim),
+                in_doubt=in_doubt(claim, record),
                 because=because.get(claim.key, ""),
                 has_left=claim.key in left,
             )
@@ -78,8 +78,8 @@ class Planning:
         has_left: bool = False,
     ) -> tuple[Claim, Record, Planned]:
         """What to do, with the claim as the system knows the record, and the record as it is told it.
-        `in_doubt`: an older rev of it may be there. `because`: why it is not for this destination.
-        `has_left`: it was switched off long enough ago.
+        `in_doubt`: what is there may not be what the ledger says. `because`: why it is not for this
+        destination. `has_left`: it was switched off long enough ago.
         """
         version = Version(self._epoch, record.seq)
         route = self._routes.get(record.entity)
@@ -93,6 +93,8 @@ class Planning:
             record, has_it = self._both_ways.told(record, given)
         held = claim.held._replace(hash=HELD_UNKNOWN) if in_doubt or claim.force else claim.held
         found = plan(record, version, held, route, self._key, reference, has_it, because, has_left)
+        if found.outcome is Outcome.FAILED:  # nothing is sent: what is there is what was
+            found = found._replace(hash=claim.held.hash)
         if base and found.delivery and not held.is_new:
             found = found._replace(delivery=found.delivery._replace(base=base))
         if claim.force and found.delivery:  # an adapter's own memory of it does not count either

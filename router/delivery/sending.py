@@ -6,6 +6,7 @@ from typing import Final
 
 from bus.adapter import Delivery, Destination, Receipt
 from bus.errors import Unavailable
+from bus.messages import Outcome
 
 CLAIM_MAX: Final = 1_000
 CLAIM_GATHERED_MAX: Final = 6_000
@@ -17,7 +18,9 @@ class AdapterBug(Unavailable):
 
 
 class Sending:
-    """`unanswered`: the keys of what was sent, and may be there or not."""
+    """`unanswered`: the keys of what was sent, and may be there or not. `put_off`: of what the
+    system has asked to send again, and may have written all the same.
+    """
 
     def __init__(self, system: str, adapter: Destination, deadline_s: float, *, gathers: bool) -> None:
         self._system = system
@@ -26,6 +29,7 @@ class Sending:
         self._in_time_max = CLAIM_GATHERED_MAX
         self._alone_next = 0
         self.unanswered: set[str] = set()
+        self.put_off: set[str] = set()
         self._claim_max = CLAIM_GATHERED_MAX if gathers else CLAIM_MAX
 
     @property
@@ -65,7 +69,13 @@ class Sending:
         self._in_time_max = min(max(self._in_time_max, 2 * len(deliveries)), CLAIM_GATHERED_MAX)
         found = {receipt.key: receipt for receipt in receipts}
         self.unanswered.update([each.key for each in deliveries if each.key not in found])
+        self.put_off.update([each.key for each in receipts if each.outcome is Outcome.RETRYING])
         return found
+
+    def settled(self, keys: Sequence[str]) -> None:
+        """What became of these is in the index."""
+        self.unanswered.difference_update(keys)
+        self.put_off.difference_update(keys)
 
     def _lost(self, deliveries: Sequence[Delivery], error: Unavailable) -> Unavailable:
         self.unanswered.update([each.key for each in deliveries])

@@ -244,7 +244,7 @@ class Worker:
         claims = self.both_ways.mine([each for each in claims if records[each.key].rev >= each.rev], records)
         given = self.both_ways.given(claims)
         because = self._order.look(claims, records, self.mode)
-        planned = self._planning.many(claims, records, given, self._in_doubt, because)
+        planned = self._planning.many(claims, records, given, self._may_differ, because)
         held = self._order.hold(planned)
         held |= self._over_quota(without(held, planned))
         deliveries = [
@@ -258,7 +258,7 @@ class Worker:
         records = self._store.records([claim.key for claim in claims])
         claims = self.both_ways.mine(claims, records)
         because, _ = self._order.found(claims, records, self.mode)
-        return self._planning.many(claims, records, self.both_ways.given(claims), self._in_doubt, because)
+        return self._planning.many(claims, records, self.both_ways.given(claims), self._may_differ, because)
 
     def _over_quota(self, planned: Sequence[tuple[Claim, Record, Planned]]) -> dict[str, Receipt]:
         if not self._quota.limits:
@@ -269,6 +269,11 @@ class Worker:
     def _in_doubt(self, claim: Claim) -> bool:
         """It may have been sent without an answer: by us, or by an earlier life that had it on its list."""
         return claim.force or claim.key in self._sending.unanswered or claim.since_ms <= self._started_ms
+
+    def _may_differ(self, claim: Claim, record: Record) -> bool:
+        """What is there may not be what the ledger says: who says no, or later, may have written."""
+        unsure = claim.key in self._sending.put_off or self._in_doubt(claim)
+        return claim.record in self.failures or (unsure and record.rev > claim.held.rev + 1)
 
     async def _commit(
         self, settled: Sequence[Settled], judged: Judged, given: Mapping[str, Given], *, probes: bool = False
@@ -301,7 +306,8 @@ class Worker:
                 *letters.writes,
             ]
         )
-        self._sending.unanswered.difference_update([each.claim.key for each in done])
+        self._sending.settled([each.claim.key for each in done])
+        self.failures.settled(done)
         self.both_ways.settled(done)
         self.outcomes.update([each.outcome for each in done])
         self._planning.own_ids = self._planning.own_ids or any([each.local_id for each in done])
