@@ -351,7 +351,8 @@ SELECT t.id, r.id, s.past FROM said s JOIN record t ON t.key = s.target JOIN rec
 ON CONFLICT DO UPDATE SET past = excluded.past;
 
 -- standing_on: of these records those on which others stand at a destination that have to go first (their
--- entities as JSON), with the one of these whose turn is last. One that is not on the work list will be.
+-- entities as JSON), with the one of these whose turn is last. One that is not on the work list will be: it
+-- follows, or has changed (its rev) and is not marked yet.
 WITH wanted (destination, target, entities) AS (VALUES {rows})
 SELECT w.target, r.id, r.key, l.rev, l.hash, k.turn IS NOT NULL OR x.reason IS NULL, ifnull(x.reason, ''),
        max(ifnull(k.turn, iif(x.reason IS NULL, r.seq, 0)))
@@ -360,7 +361,7 @@ JOIN ledger l ON l.destination = w.destination AND l.record = f.record AND l.has
 LEFT JOIN work k ON k.destination = w.destination AND k.record = f.record
 LEFT JOIN failure x ON x.destination = w.destination AND x.record = f.record
 WHERE r.entity IN (SELECT value FROM json_each(w.entities))
-  AND (NOT f.past OR k.turn IS NOT NULL OR x.reason IS NOT NULL)
+  AND (NOT f.past OR k.turn IS NOT NULL OR x.reason IS NOT NULL OR r.rev > l.rev)
 GROUP BY w.target;
 
 -- put_followers: what refers to these records on a work list without a change of it: what a destination has
