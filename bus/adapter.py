@@ -5,7 +5,7 @@ It does not retry, schedule, log or remember what it delivered: the router does 
 Each call may be cancelled; a cancelled or crashed call may be made again.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -289,6 +289,11 @@ class Listed(NamedTuple):
 @runtime_checkable
 class Lists(Protocol):
     """What a destination may have besides, which can say all that it has: it can be compared."""
+
+    @property
+    def listed(self) -> Collection[str]:
+        """The entities that it can list, as it is configured."""
+        ...
 
     def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
         """All of an entity's table, a page at a time; whole, or it raises Unavailable. Changes nothing."""

@@ -211,7 +211,7 @@ def _intake(shared: _Shared, workers: Sequence[Worker]) -> Intake:
 
 def _watch(shared: _Shared, workers: Mapping[str, Worker], jobs: Jobs) -> Watch:
     world, store = shared.world, shared.store
-    daily = Daily(store, jobs, shared.district, jobs.can_list, world.now_ms)
+    daily = Daily(store, jobs, shared.district, jobs.comparable, world.now_ms)
     found = looks(world.bus, store, shared.outbox, shared.district, workers, shared.pauses, world.now_ms)
     return Watch((*found, daily.look), world.sleep, world.trouble)
 

@@ -76,7 +76,7 @@ async def what_it_lists_is_what_it_was_told(subject: Subject) -> None:
     """What can be compared is found in the list as it was told, and what is gone is not."""
     texts = {"1001": "Ada", "1002": PLANES, "1003": "gone", "1004": ""}
     async with opened(subject.make()) as there:
-        _must_list(there)
+        _must_list(there, subject)
         batch = [subject.delivery(id_, n, subject.fields(id_, text)) for n, (id_, text) in _counted(texts)]
         receipts = await tell(there, *batch)
         for receipt in receipts:
@@ -102,7 +102,7 @@ async def what_it_lists_is_what_it_was_told(subject: Subject) -> None:
 async def a_list_that_it_cannot_give_is_said_to_be_none(subject: Subject) -> None:
     """Half a list would look like records that are gone."""
     async with opened(subject.make_unreachable()) as there:
-        _must_list(there)
+        _must_list(there, subject)
         await _raises((Unavailable,), lambda: _all(there, subject.entity), "a list")
 
 
@@ -116,8 +116,8 @@ def _counted(texts: dict[str, str]) -> list[tuple[int, tuple[str, str]]]:
     return list(enumerate(texts.items(), start=1))
 
 
-def _must_list(there: Destination) -> None:
-    if not isinstance(there, Lists):
+def _must_list(there: Destination, subject: Subject) -> None:
+    if not isinstance(there, Lists) or subject.entity not in there.listed:
         raise NotApplicable("it cannot say all that it has")
 
 

@@ -4,7 +4,7 @@ form: how a file is written down     values: values <-> text        outgoing, in
 files: records -> files              destination: what is told to the system
 mapped: what of a mapping fits
 sets: files that belong together     layout: what a header says     reading: a set, whole or refused
-source: what a system tells us
+source: what a system tells us     listing: our own files, read back
 (the folders themselves: adapters/files)
 """
 

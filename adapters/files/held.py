@@ -60,6 +60,9 @@ _COUNT: Final = """
 insert into counts values (?1, ?2) on conflict (tab) do update set live = live + excluded.live
 """
 _LAST: Final = "select coalesce(max(seq), 0) from files"
+_OTHERWISE: Final = """
+select id, cells ->> ?2 from rows where tab = ?1 and cells is not null and cells ->> ?2 <> id
+"""
 _NAMED: Final = "select seq, name, at_ms from files where name <> '' order by seq desc"
 _PLACING: Final = "select seq, name, rows from placing join files using (seq) order by seq"
 _FORGET: Final = """
@@ -168,6 +171,15 @@ class Holdings:
     def counts(self) -> dict[str, int]:
         """How many rows each table has; a table of which all are deleted has 0."""
         return dict(self._db.execute("select tab, live from counts").fetchall())
+
+    def otherwise(self, table: str, column: str) -> dict[str, str]:
+        """By what stands in a column of a table the ids of its rows, where that is not the id itself."""
+        return {cell: id_ for id_, cell in self._db.execute(_OTHERWISE, (table, f'$."{column}"'))}
+
+    def newest(self) -> list[str]:
+        """The names of the files of the last write; none was written: none."""
+        found = self._db.execute(f"{_NAMED} limit 1").fetchone()
+        return found[1].split("/") if found else []
 
     def last_file(self) -> int:
         """Number of the last file that was written; 0 if there is none."""

@@ -113,6 +113,20 @@ class Outbox:
         """Let go of the SQLite file. Twice is fine."""
         await asyncio.to_thread(self._close)
 
+    def _newest(self, table: str, id_column: str) -> tuple[list[str], dict[str, str]]:
+        """The names of the files of the last write, all in place; and whose in them is what is no id of ours.
+
+        Runs in a thread. Raises Unavailable.
+        """
+        with self._lock:
+            self._check_folder()
+            try:
+                held = self._holdings or self._open()
+                self._place(held, late=True)
+                return held.newest(), held.otherwise(table, id_column)
+            except (OSError, sqlite3.OperationalError) as error:
+                raise self._cannot(f"cannot be looked at: {error}") from error
+
     # Runs in a thread, one at a time: a call that was cancelled may still be at its work.
 
     def _check_folder(self) -> None:

@@ -5,7 +5,7 @@ what somebody else wrote since we looked. A record that is there is an account t
 the mapping has `active`, a delivery sets it, so that who comes back after a deactivation can sign in.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -84,6 +84,11 @@ class Destination:
         results = await self._all(batch)
         await Names(self._wire, self._one, self._name_of).untangle(batch, results)
         return receipts(batch, results)
+
+    @property
+    def listed(self) -> Collection[str]:
+        """All."""
+        return self._attributes
 
     async def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
         """All accounts that are switched on, as far as an entity's mapping names them. Raises Unavailable."""

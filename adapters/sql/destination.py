@@ -6,7 +6,7 @@ of the router never waits for a disk.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -80,6 +80,11 @@ class Destination:
     async def apply(self, batch: Sequence[Delivery]) -> Sequence[Receipt]:
         """Write a batch in one transaction. Raises Unavailable when it is locked, full or broken."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, batch)
+
+    @property
+    def listed(self) -> Collection[str]:
+        """All."""
+        return self._shapes
 
     async def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
         """All live rows of an entity's table, in the order of their ids. Raises Unavailable."""

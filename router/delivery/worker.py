@@ -129,6 +129,12 @@ class Worker:
         return self._sending.records_max
 
     @property
+    def listed(self) -> tuple[str, ...]:
+        """The entities of which all that it has can be read back."""
+        there = self._adapter.listed if isinstance(self._adapter, Lists) else ()
+        return tuple(sorted(name for name in self.routes if name in there))
+
+    @property
     def listing(self) -> Callable[[str], AsyncIterator[Sequence[Listed]]] | None:
         """Reads back all that it has of an entity, if its adapter can."""
         return self._adapter.listing if isinstance(self._adapter, Lists) else None

@@ -63,6 +63,9 @@ class Line(Protocol):
     @property
     def listing(self) -> Listing | None: ...
 
+    @property
+    def listed(self) -> tuple[str, ...]: ...
+
     def planned(self, claims: Sequence[Claim]) -> list[tuple[Claim, Record, Planned]]: ...
 
 
@@ -133,9 +136,9 @@ class Jobs:
         rows = self._store.read("report", id_)
         return dict(json.loads(rows[0][0])) if rows else {}
 
-    def can_list(self, system: str) -> bool:
-        """Can what a destination has be read back?"""
-        return self._lines[system].listing is not None
+    def comparable(self, system: str) -> tuple[str, ...]:
+        """The entities of which all that a destination has can be read back."""
+        return self._lines[system].listed
 
     def at_work(self, system: str) -> Standing | None:
         """The job of a destination that is not at its end."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bus.errors import BusError
 from router.core.jobs import Job, Kind
-from router.core.rules import DestinationRule, District
+from router.core.rules import District
 from router.database import Write
 from router.replay.jobs import OURSELVES, Jobs
 from router.store import Store
@@ -42,10 +42,10 @@ class Daily:
         store: Store,
         jobs: Jobs,
         district: District,
-        can_list: Callable[[str], bool],
+        listed: Callable[[str], tuple[str, ...]],
         now_ms: Callable[[], int],
     ) -> None:
-        self._can_list = can_list
+        self._listed = listed
         self._store = store
         self._jobs = jobs
         self._zone = ZoneInfo(district.timezone)
@@ -67,12 +67,11 @@ class Daily:
             done = self._store.write("save_positions", [(f"compared.{system}", due_ms)])
             if not before_ms:  # its file has only just said so: from the next time on
                 await self._store.commit([done])
-            elif not self._jobs.at_work(system) and self._can_list(system):
-                await self._begin(system, rule, done)
+            elif not self._jobs.at_work(system) and (entities := self._listed(system)):
+                await self._begin(system, entities, done)
 
-    async def _begin(self, system: str, rule: DestinationRule, done: Write) -> None:
+    async def _begin(self, system: str, entities: tuple[str, ...], done: Write) -> None:
         upto, now_ms = self._store.position("changes"), self._now_ms()
-        entities = tuple(sorted(rule.entities))
         wanted = Job(
             "", Kind.COMPARE, system, 0, now_ms, 1, upto, entities, "", False, 0.0, OURSELVES, WHY, now_ms
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """`replay`, `backfill`: a window of time, or all there is, to one destination; see it, start it, end it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -124,7 +124,7 @@ async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: 
         raise BusError(f"{kind}: {system!r} is no destination here (expected one of: {known})")
     worker, force = pipeline.workers[system], bool(says.get("force"))
     if kind is Kind.COMPARE:
-        _may_be_compared(pipeline, system)
+        _may_be_compared(pipeline, system, says)
     if force and worker.mode != LIVE:
         raise BusError(
             f"{system}: its mode is {worker.mode}: --force would send nothing. See: yellowbus adopt"
@@ -146,7 +146,7 @@ async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: 
         until_ms,
         await first_seq_at(pipeline.bus, from_ms) if is_window else 1,
         await first_seq_at(pipeline.bus, until_ms) - 1 if is_window else pipeline.store.position("changes"),
-        _entities(list(worker.routes), says, system),
+        _entities(worker.listed if kind is Kind.COMPARE else [*worker.routes], says, system),
         record,
         force,
         float(rate),
@@ -156,11 +156,16 @@ async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: 
     )
 
 
-def _may_be_compared(pipeline: Pipeline, system: str) -> None:
+def _may_be_compared(pipeline: Pipeline, system: str, says: Mapping[str, Any]) -> None:
     worker, rule = pipeline.workers[system], pipeline.district.systems[system].destination
-    if worker.listing is None:
+    if not worker.listed:
         adapter = rule.adapter if rule else ""
-        raise BusError(f"{system}: {adapter} cannot list what it has, so it cannot be compared")
+        what = f"{system}: {adapter} cannot list what it has, as it is configured, so it cannot be compared"
+        raise BusError(what)
+    if wrong := [
+        each for each in map(str, says.get("entities") or ()) if each in {*worker.routes} - {*worker.listed}
+    ]:
+        raise BusError(f"{system}: {wrong[0]} cannot be listed there, so it cannot be compared")
     if worker.mode != LIVE:
         raise BusError(f"{system}: its mode is {worker.mode}. See: yellowbus adopt")
 
@@ -186,7 +191,7 @@ def _kept_text(at_ms: int, timezone: str) -> str:
     return at.astimezone(ZoneInfo(timezone)).isoformat(timespec="minutes")
 
 
-def _entities(there: list[str], says: Mapping[str, Any], system: str) -> tuple[str, ...]:
+def _entities(there: Sequence[str], says: Mapping[str, Any], system: str) -> tuple[str, ...]:
     wanted = [str(each) for each in says.get("entities") or there]
     if wrong := [each for each in wanted if each not in there]:
         raise BusError(f"{system}: it is not told of {wrong[0]} (expected some of: {', '.join(there)})")

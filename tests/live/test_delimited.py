@@ -1,14 +1,16 @@
 """From a delimited file to a database, to a full file and to files of changes, by the router as a process."""
 
 import csv
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from real_nats import NatsServer
-from running import Place, Router, check_conservation, streams, until
+from running import Place, Router, check_conservation, run_command, streams, until
 
 DISTRICT = 'name: Files\ntimezone: America/Chicago\nnats: {{url: "{nats}"}}\nguards: {{first_read: flow}}\n'
 STUDENT = """\
@@ -195,6 +197,32 @@ async def test_killed_at_any_time_no_change_stands_in_two_files(place: Place) ->
     for day in range(2, 4):
         expected += [("A", str(100 + day), "new"), ("U", str(day), f"day {day}")]
     assert sorted(changes) == sorted(expected)
+
+
+async def compared(place: Place, system: str, *arguments: str) -> Result:
+    asked = ("compare", system, *arguments, "--server", place.nats_url, "--output", "json")
+    return await run_command(place, *asked)
+
+
+async def test_a_full_file_can_be_compared_and_put_right_and_files_of_changes_cannot(place: Place) -> None:
+    names = dict(enumerate(NAMES))
+    with Router(place) as router:
+        await router.start()
+        export(place, 1, names)
+        await until(lambda: arrived(place, names))
+        same = await compared(place, "buses")
+        path = place.state / "buses" / "riders.csv"
+        text = path.read_bytes().decode("utf-16")
+        path.write_bytes(text.replace("Zoë 4", "Zoë four").encode("utf-16"))
+        found = await compared(place, "buses")
+        repaired = await compared(place, "buses", "--repair", "--why", "somebody edited it by hand")
+        changes = await compared(place, "meals")
+
+    assert json.loads(same.stdout)["report"]["compared"] == [["student", "same", 30]], same.output
+    assert json.loads(found.stdout)["report"]["fields"] == {"student": {"name": 1}}
+    assert json.loads(repaired.stdout)["outcomes"] == {"delivered": 1}
+    assert riders(place)["4"][0] == "Zoë 4"
+    assert changes.exit_code == 1 and "cannot list what it has" in changes.output
 
 
 async def test_what_is_not_sound_is_refused_with_its_place_and_nothing_moves(place: Place) -> None:

@@ -35,8 +35,8 @@ def live(town: Town, days: int, *, lists: bool = True) -> None:
     town.loop.pass_time(days * DAY_S)
 
     async def look(pipeline: Pipeline) -> None:
-        can_list = {"lms": lists}.__getitem__
-        await Daily(pipeline.store, pipeline.jobs, town.district, can_list, town.loop.now_ms).look()
+        listed = {"lms": ("student",) if lists else ()}.__getitem__
+        await Daily(pipeline.store, pipeline.jobs, town.district, listed, town.loop.now_ms).look()
 
     town.acts.append(look)
     assert town.live()
