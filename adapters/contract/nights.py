@@ -149,6 +149,15 @@ async def a_restart_between_request_and_answer_leaves_the_record_there_once(subj
             await deed.again(subject, subject.make())
 
 
+async def a_router_that_is_killed_before_the_answer_finds_the_record_there_once(subject: Subject) -> None:
+    """Written, but nobody was told, and nothing was closed: another one in the same state tells it again."""
+    for deed in _deeds(subject):
+        await deed.prepare(subject)
+        async with opened(subject.make()) as killed:
+            await tell(killed, deed.delivery)
+            await deed.again(subject, subject.make())
+
+
 async def a_call_that_is_cancelled_can_be_made_again(subject: Subject) -> None:
     """The router stops in the middle, and the next one goes on in the same state."""
     for deed in _deeds(subject):

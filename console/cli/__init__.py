@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "up": Command("router.commands.daemon:up", "Run everything on this machine: bus, router, status."),
     "router": Command("router.commands.daemon:router", "Run the router daemon."),
     "check": Command("router.commands.check:check", "Say everything that is wrong with the configuration."),
+    "adapter": Command("router.commands.adapter:adapter", "Hold an adapter against its contract."),
     "doctor": Command("router.commands.doctor:doctor", "Examine the installation."),
     "status": Command("console.cli.status:status", "Show what is delivered, waiting and failed."),
     "reads": Command("console.cli.reads:reads", "List what was read from sources, and what became of it."),

@@ -237,6 +237,7 @@ def _wrapped(make: Callable[..., Destination], wrong: type[Wrong]) -> Callable[.
         (Sql, Falls, calls.check_is_content_with_a_system_in_order),
         (Sql, ClosesOnce, calls.it_closes_twice),
         (Sql, ForgetsSome, calls.what_it_lists_is_what_it_was_told),
+        (Http, Lies, nights.a_router_that_is_killed_before_the_answer_finds_the_record_there_once),
         (Http, Lies, nights.a_call_that_is_cancelled_can_be_made_again),
         (Http, Impatient, calls.a_refused_credential_is_unavailable_with_a_runbook),
         (Http, Believes, nights.a_lost_answer_leaves_the_record_there_once),
