@@ -235,7 +235,7 @@ def _worker(shared: _Shared, system: SystemRule, rule: DestinationRule) -> Worke
         store=shared.store,
         records=shared.records,
         outbox=shared.outbox,
-        gate=Gate(system.name, shared.pauses),
+        gate=Gate(system.name, shared.pauses, rule.schedule, shared.zone),
         order=Order(
             system.name, routes, entities, shared.store, shared.records, shared.awaited, both_ways.as_told
         ),

@@ -598,7 +598,7 @@ FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put, w.for
              l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
       FROM work w JOIN record r ON r.id = w.record
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
-      WHERE w.destination = ? AND w.not_before_ms <= ? AND w.awaits = '' ORDER BY w.turn LIMIT ?);
+      WHERE w.destination = ? AND w.not_before_ms <= ? AND w.awaits = '' AND w.since_ms <= ? ORDER BY w.turn LIMIT ?);
 
 -- next_due: when the first postponed record of a work list is due; it may have come due a moment ago
 SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > 0;

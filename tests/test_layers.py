@@ -58,7 +58,6 @@ COVERED = {
     "router/services/failed.py": "live/test_dead_letters.py",
     "console/cli/failed.py": "live/test_dead_letters.py",
     "router/delivery/awaited.py": "router/delivery/test_order.py",
-    "router/delivery/gate.py": "router/delivery/test_pauses.py",
     "router/restored.py": "router/test_rebuild.py",
     "router/services/pauses.py": "live/test_pause.py",
     "router/delivery/marker.py": "router/test_delivery.py",

@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from bus.durations import SECONDS, Duration
+from router.core.schedule import Window, cron_of, window_of
 
 _LATER: Final = "alerts digest expect retention"
 LATER: Final = frozenset(_LATER.split())
@@ -37,6 +38,10 @@ def _share(value: object) -> object:
     raise ValueError("no share (expected a percentage as in 20%, or a fraction as in 0.2)")
 
 
+def _window(value: object) -> object:
+    return window_of(value) if isinstance(value, str) else window_of("")
+
+
 def _several(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
@@ -47,6 +52,9 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,6
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
 PerHour = Annotated[int, BeforeValidator(_per_hour, json_schema_input_type=str)]
+WindowText = Annotated[Window, BeforeValidator(_window, json_schema_input_type=str)]
+Windows = Annotated[tuple[WindowText, ...], BeforeValidator(_several, json_schema_input_type=str | list[str])]
+Cron = Annotated[str, AfterValidator(cron_of)]
 Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str | float)]
 
@@ -193,6 +201,17 @@ class Limits(Strict):
     removes: PerHour = 0
 
 
+class ScheduleEntry(Strict):
+    """When it is told, in the district's time zone: at once, unless this says otherwise."""
+
+    windows: Windows = Field(
+        default=(), description="Only then, as in 05:00-23:00; several may be given, over midnight too"
+    )
+    cron: Cron = Field(
+        default="", description="At each of these times what is ready then, as in 0 5 * * * (five fields)"
+    )
+
+
 class DestinationPart(Strict):
     """What we tell a system."""
 
@@ -203,7 +222,7 @@ class DestinationPart(Strict):
     mode: Literal["observe", "add-only", "live"] = Field(
         default="observe", description="observe: send nothing until a person approves `yellowbus adopt`"
     )
-    schedule: dict[str, Any] = {}
+    schedule: ScheduleEntry = ScheduleEntry()
     rate: Rate = 0.0
     burst: int = Field(
         default=0,

@@ -26,6 +26,7 @@ from router.core.rules import (
     SystemRule,
     Term,
 )
+from router.core.schedule import Schedule
 from router.core.shapes import destination_shape, source_shape
 from router.core.spelling import NORMALIZE
 
@@ -269,7 +270,6 @@ class _System:
 
     def _destination(self, part: DestinationPart) -> DestinationRule:
         settings = self._settings("destination", part.adapter, part.settings)
-        self._not_yet(part)
         found: dict[str, DestinationEntity] = {}
         for name, entry in part.entities.items():
             path: Path = ("destination", "entities", name)
@@ -300,16 +300,9 @@ class _System:
             purpose=part.purpose,
             agreement=part.agreement,
             compare_at=part.compare.removeprefix("daily "),
+            schedule=Schedule(part.schedule.windows, part.schedule.cron),
             written=_hash_of(part),
         )
-
-    def _not_yet(self, part: DestinationPart) -> None:
-        """What can be written but is not acted on yet must not look as if it were."""
-        at: Path = ("destination",)
-        if part.schedule:
-            self._wrong(
-                (*at, "schedule"), '"schedule" does nothing in this version yet. Take it out', key=True
-            )
 
     def _systems(self, path: Path, names: tuple[str, ...]) -> None:
         for n, name in enumerate(names):

@@ -113,7 +113,7 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 def _problem(model: type[BaseModel], document: Document, path: Path, error: ErrorDetails) -> Problem:
     loc = error["loc"]
     where = _written(document, (*path, *loc))
-    name = str(loc[-1]) if loc else ""
+    name = next((step for step in reversed(loc) if isinstance(step, str)), "")  # not a number in a list
     match error["type"]:
         case "extra_forbidden":
             return document.problem(where, _unknown(model, loc), key=True)

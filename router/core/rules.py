@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from bus.messages import Value
+from router.core.schedule import ALWAYS, Schedule
 
 
 class Type(StrEnum):
@@ -228,6 +229,7 @@ class DestinationRule:
     `waits_at_most_s`: how long a record may wait for another one before a person is told.
     `restores_per_hour`: how often a refused write of one record is set right before a person is told.
     `compare_at`: when it is compared each day, as in 03:00 ('' : never).
+    `schedule`: when it may be told.
     `written`: a hash of what its file says of records, to see that it has been edited.
     """
 
@@ -247,6 +249,7 @@ class DestinationRule:
     purpose: str = ""
     agreement: str = ""
     compare_at: str = ""
+    schedule: Schedule = ALWAYS
     written: str = ""
 
 

@@ -114,7 +114,7 @@ class Worker:
         self.outage = Outage(system, jitter)
         self.alarms = Alarms(system)
         self.failures = Failures(system, store)
-        self._gate = gate
+        self.gate = gate
         self._order = order
         self._adapter = adapter
 
@@ -133,6 +133,11 @@ class Worker:
         """The entities of which all that it has can be read back."""
         there = self._adapter.listed if isinstance(self._adapter, Lists) else ()
         return tuple(sorted(name for name in self.routes if name in there))
+
+    @property
+    def at_instants(self) -> bool:
+        """It takes up what is on the work list at its own times, and nothing between them."""
+        return self.gate.at_instants
 
     @property
     def listing(self) -> Callable[[str], AsyncIterator[Sequence[Listed]]] | None:
@@ -160,7 +165,7 @@ class Worker:
                 await self._sleep(self._linger_s)
             while self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we have to say
                 await self._sleep(RETRY_S)
-            if self._gate.shut_s(self._now_ms()):  # meanwhile
+            if self.gate.shut_s(self._now_ms()):  # meanwhile
                 continue
             most = self._most()
             claims = self._claims(most)
@@ -181,7 +186,7 @@ class Worker:
     def _rest_s(self) -> float:
         """For how long nothing may go: people say so, the system is down, or has had what its pace allows."""
         now_ms = self._now_ms()
-        if shut_s := self._gate.shut_s(now_ms):
+        if shut_s := self.gate.shut_s(now_ms):
             return shut_s
         if (until_ms := self.outage.breaker.until_ms) > now_ms:
             return (until_ms - now_ms) / 1000
@@ -195,12 +200,13 @@ class Worker:
         return min(most, max(self._pace.room, 1)) if self._pace.rate_per_s else most
 
     def _claims(self, most: int) -> list[Claim]:
-        ((found,),) = self._store.read("claim_work", self.system, self._now_ms(), most)
+        now_ms = self._now_ms()
+        ((found,),) = self._store.read("claim_work", self.system, now_ms, self.gate.upto_ms(now_ms), most)
         return claims_in(found)
 
     async def _wait(self) -> None:
         """Until there is news, or a postponed record is due."""
-        due = self._store.read("next_due", self.system)[0][0]
+        due = self.gate.drained(self._now_ms(), self._store.read("next_due", self.system)[0][0])
         if due is None:
             await self._news.wait()
         else:

@@ -55,6 +55,9 @@ class Line(Protocol):
     @property
     def claims_max(self) -> int: ...
 
+    @property
+    def at_instants(self) -> bool: ...
+
     def wake(self) -> None: ...
 
     @property
@@ -331,7 +334,8 @@ class Jobs:
 
     def _room(self, job: Job, waiting: int) -> int:
         """So few that what is new does not wait behind a job, so many that the system has work."""
-        most = self._lines[job.system].claims_max
+        line = self._lines[job.system]
+        most, waiting = line.claims_max, 0 if line.at_instants else waiting  # then it takes all that is there
         if not job.rate_per_s:
             return most - waiting if waiting <= most // 2 else 0
         since_ms = self._put_ms.setdefault(job.id, self._now_ms() - 1000)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Container, Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from simulation.by_hand import alerts, empty_town, event, say, told
@@ -15,9 +16,11 @@ from bus.codec import unpack
 from bus.messages import AuditRecord, Event, Op, Outcome, Step
 from router.core.retry import ATTEMPTS_MAX
 from router.core.rules import DestinationRule
+from router.core.schedule import ALWAYS
 from router.database import Sqlite
 from router.delivery.awaited import Awaited
 from router.delivery.both_ways import BothWays
+from router.delivery.gate import Gate
 from router.delivery.order import Order
 from router.delivery.worker import Worker
 from router.outbox import Outbox
@@ -281,7 +284,7 @@ async def test_a_record_that_comes_due_between_two_looks_at_the_clock_is_not_wai
         store=store,
         records=(records := Records(store.records, 10)),
         outbox=Outbox(store, None, sleep, print),  # type: ignore[arg-type]
-        gate=None,  # type: ignore[arg-type]
+        gate=Gate("lms", None, ALWAYS, ZoneInfo("UTC")),  # type: ignore[arg-type]
         order=Order("lms", {}, {}, store, records, Awaited(store), lambda record: record),
         key=b"k",
         epoch=1,

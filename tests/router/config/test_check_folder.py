@@ -149,9 +149,36 @@ MISTAKES: dict[str, tuple[str, str, str, list[str]]] = {
         "warehouse.yaml", "  rate:", "  mode: life\n  rate:",
         ['warehouse.yaml:5:9: "mode": "life" is not known. Did you mean "live"?'],
     ),
-    "a schedule": (
-        "warehouse.yaml", "  rate:", "  schedule: {windows: ['05:00-23:00']}\n  rate:",
-        ['warehouse.yaml:5:3: "schedule" does nothing in this version yet. Take it out'],
+    "a window": (
+        "warehouse.yaml", "  rate:", "  schedule: {windows: ['05:00-11pm']}\n  rate:",
+        ['warehouse.yaml:5:24: "windows": no window (expected two times of the day, as in 05:00-23:00)'],
+    ),
+    "a window without an end": (
+        "warehouse.yaml", "  rate:", "  schedule: {windows: '05:00-05:00'}\n  rate:",
+        ['warehouse.yaml:5:23: "windows": a window that ends where it begins (expected none for the whole'],
+    ),
+    "a window that YAML takes for a number": (
+        "warehouse.yaml", "  rate:", "  schedule: {windows: [5]}\n  rate:",
+        ['warehouse.yaml:5:24: "windows": no window (expected two times of the day, as in 05:00-23:00)'],
+    ),
+    "a cron line": (
+        "warehouse.yaml", "  rate:", "  schedule: {cron: 0 25 * * *}\n  rate:",
+        ['warehouse.yaml:5:20: "cron": no cron line: bad hour'
+        " (expected minute, hour, day, month, day of the week, as in 0 5 * * *)"],
+    ),
+    "a cron line with seconds": (
+        "warehouse.yaml", "  rate:", "  schedule: {cron: 0 0 5 * * *}\n  rate:",
+        ['warehouse.yaml:5:20: "cron": no cron line'
+        " (expected minute, hour, day, month, day of the week, as in 0 5 * * *)"],
+    ),
+    "a cron line of a day that there is not": (
+        "warehouse.yaml", "  rate:", "  schedule: {cron: 0 5 30 2 *}\n  rate:",
+        ['warehouse.yaml:5:20: "cron": no cron line: bad day-of-month'
+        " (expected minute, hour, day, month, day of the week, as in 0 5 * * *)"],
+    ),
+    "a part of a schedule": (
+        "warehouse.yaml", "  rate:", "  schedule: {window: '05:00-23:00'}\n  rate:",
+        ['warehouse.yaml:5:14: unknown key "window". Did you mean "windows"?'],
     ),
     "a rate": (
         "warehouse.yaml", "10/s", "10 per s",

@@ -9,6 +9,7 @@ from router.config import check_folder
 from router.config.expressions import BadExpression, Expression
 from router.config.order import targets_first
 from router.core.rules import Period, Type
+from router.core.schedule import Schedule
 from router.core.spelling import normal_id
 
 EXAMPLE = Path(__file__).parents[3] / "integrations"
@@ -245,3 +246,12 @@ destination:
         "add-only", 500, 20, 5,
     )  # fmt: skip
     assert district.entities["school"].two_way == frozenset()
+
+
+def test_a_destination_has_its_schedule(written: Any) -> None:
+    before = written.district().systems["warehouse"].destination.schedule
+    schedule = "  schedule: {windows: ['22:00-05:30', 12:00-24:00], cron: '0 5 * * *'}\n  rate:"
+    written.change("warehouse.yaml", "  rate:", schedule)
+
+    after = written.district().systems["warehouse"].destination.schedule
+    assert (before, after) == (Schedule(), Schedule(((1320, 330), (720, 1440)), "0 5 * * *"))
