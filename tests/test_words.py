@@ -16,7 +16,8 @@ ROOT: Final = Path(__file__).parents[1]
 CODE: Final = ("bus", "router", "adapters", "console")
 TOP: Final = (*CODE, "integrations", "runbooks", "tests", "benchmarks", ".ci")
 RUNBOOKS: Final = sorted((ROOT / "runbooks").glob("*.md"))
-PAGES: Final = [ROOT / f"{name}.md" for name in ("README", "ARCHITECTURE", "CONTRIBUTING")] + RUNBOOKS
+TEXTS: Final = ("README", "ARCHITECTURE", "CONTRIBUTING", "adapters/README")
+PAGES: Final = [ROOT / f"{name}.md" for name in TEXTS] + RUNBOOKS
 SECTIONS: Final = [
     "What you see",
     "What it means",
