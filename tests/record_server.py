@@ -1,7 +1,8 @@
 """A real HTTP server that keeps JSON records, as many systems do; and faults that a test puts into it.
 
 Below a tenant of its own a test finds: `/<table>/<id>` (GET with ETag, PUT, PATCH, DELETE, If-Match),
-`/<table>` (POST: the server makes the id; GET ?external_id=), `/<table>/batch`, `/health`, `/token`.
+`/<table>` (POST: the server makes the id; GET ?external_id=; GET: a page), `/<table>/batch`, `/health`,
+`/token`.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class Tenant:
         self.tokens = {TOKEN}
         self.token_lasts_s: object = 3600
         self.results = True
+        self.page_size = 2
         self.own_ids = 0
         self.at_once_max = 0
         self._at_once = 0
@@ -94,8 +96,21 @@ class Tenant:
             return self._record(request.method, self.table(table), path, rest[0], headers, body)
         if request.method == "POST":
             return self._made(self.table(table), body)
-        wanted = request.query.get("external_id")
+        if "external_id" not in request.query:
+            return self._page(request, [*self.table(table).values()])
+        wanted = request.query["external_id"]
         return says(200, {"data": [r for r in self.table(table).values() if r.get("external_id") == wanted]})
+
+    def _page(self, request: web.BaseRequest, records: list[Json]) -> web.Response:
+        """By page (from 1 on), offset or cursor; the next one is said as a cursor and as a link."""
+        asked, size = request.query, self.page_size
+        start = int(asked.get("offset") or asked.get("cursor") or 0) or (int(asked.get("page", 1)) - 1) * size
+        end = start + size
+        said: Json = {"data": records[start:end], "total": len(records), "next": None}
+        if end >= len(records):
+            return says(200, said)
+        said["next"] = str(end)
+        return says(200, said, Link=f'<{request.path}?cursor={end}>; rel="next"')
 
     def _record(
         self, method: str, table: dict[str, Json], path: str, id_: str, headers: dict[str, str], body: Any

@@ -2,7 +2,7 @@
 
 `settings` says how a system wants it, `mapped` what cannot be told so, `bodies` makes and compares JSON,
 `credentials` gets and renews tokens, `wire` asks, `meaning` reads answers, `destination` brings records up to
-date.
+date, `listing` reads all of them back.
 """
 
 from adapters.http.destination import Destination

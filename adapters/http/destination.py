@@ -4,7 +4,7 @@ What only the system can know is asked of it again: a record that was not as it 
 write whose answer was lost.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -12,12 +12,13 @@ from adapters.http import mapped
 from adapters.http.batches import Batches
 from adapters.http.bodies import Json, Refused, body_of, holds, look, only
 from adapters.http.credentials import credentials_of
+from adapters.http.listing import Listing
 from adapters.http.meaning import GONE, IN_THE_WAY, LOOK_AGAIN, Meaning
 from adapters.http.settings import Request, Settings, Table
 from adapters.http.wire import Answer, Lost, Wire
 from adapters.web.answers import trust
 from adapters.web.turns import in_turns, receipts
-from bus.adapter import Delivery, EntityShape, Misfit, Receipt, Surroundings, must_fit
+from bus.adapter import Delivery, EntityShape, Listed, Misfit, Receipt, Surroundings, must_fit
 from bus.errors import ConfigError, Unavailable
 from bus.messages import Op, Outcome
 
@@ -56,6 +57,7 @@ class Destination:
         must_fit(system, self.misfits(settings, surroundings.entities))
         tables = {shape.table for shape in surroundings.entities}
         self._tables = {name: settings.tables.get(name, Table()) for name in tables}
+        self._shapes = {shape.entity: shape for shape in surroundings.entities}
         self._id_fields = {shape.entity: shape.id_field for shape in surroundings.entities}
         self._meaning = Meaning(self._where, surroundings.now_ms)
         self._wire = Wire(
@@ -67,6 +69,7 @@ class Destination:
             trust(settings.url, settings.verify, system),
         )
         self._at_once = surroundings.concurrent
+        self._listing = Listing(self._wire, self._meaning, self._where, settings.url)
         self._batches = Batches(self._wire, self._meaning, self._entry, _local_id_in)
 
     @staticmethod
@@ -100,6 +103,19 @@ class Destination:
             results.update(zip((delivery.key for delivery in part), found, strict=True))
         await self._once_more(batch, results)
         return receipts(batch, [results[delivery.key] for delivery in batch])
+
+    @property
+    def listed(self) -> Collection[str]:
+        """Those of whose table the settings say where all records can be read."""
+        return [name for name, shape in self._shapes.items() if self._tables[shape.table].list]
+
+    async def listing(self, entity: str) -> AsyncIterator[Sequence[Listed]]:
+        """All records of an entity's table that are not switched off. Raises Unavailable."""
+        shape = self._shapes[entity]
+        table = self._tables[shape.table]
+        assert table.list is not None  # who asks has looked at `listed`
+        async for page in self._listing.pages(table, table.list, shape):
+            yield page
 
     async def close(self) -> None:
         """Let go of the connections. Twice is fine."""

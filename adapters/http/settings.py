@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from adapters.http.bodies import Refused
 from bus import adapter
@@ -49,13 +49,56 @@ class Batch(adapter.Settings):
     results: str = "results"
 
 
+class List(adapter.Settings):
+    """Where all records of a table can be read, and so be compared. `records`: where they stand in an answer.
+    `local_id`: where the system's own id stands in a record ('' : it goes by ours).
+
+    `next`: how the page after one is asked for: `link` (by the answer's Link header, RFC 8288), `page` (by a
+    number, from `first` on, until a page is empty), `offset` (by how many came before, likewise), `cursor`
+    (by what stands at `cursor` in the answer, until nothing does); '' : an answer has all. `param`: what the
+    query calls that. `total`: where an answer says how many there are, so that a list is known to be whole.
+    """
+
+    path: Where = "{path}"
+    records: str = ""
+    local_id: str = ""
+    next: Literal["", "link", "page", "offset", "cursor"] = ""
+    param: str = Field(default="", pattern=r"^[A-Za-z0-9_.\[\]-]*$")
+    first: int = Field(default=1, ge=0)
+    cursor: str = ""
+    total: str = ""
+
+    @model_validator(mode="after")
+    def _check_next(self) -> Self:
+        if {*_PLACEHOLDER.findall(self.path)} - {"path"}:
+            raise ValueError("path: only {path} can stand in that of a list (it is of no single record)")
+        if self.next in ("page", "offset", "cursor") and not self.param:
+            raise ValueError(f"param: is missing (what does the query call the {self.next}?)")
+        if (self.next == "cursor") != bool(self.cursor):
+            raise ValueError("cursor: goes with next: cursor (where does it stand in an answer?)")
+        return self
+
+    def start(self, table_path: str) -> Request:
+        """The request for the first page."""
+        path = self.path.replace("{path}", table_path)
+        if self.next in ("page", "offset"):
+            return self.following(path, self.first if self.next == "page" else 0)
+        return Request("GET", path)
+
+    def following(self, path: str, at: object) -> Request:
+        """The request for a page, by its place."""
+        between = "&" if "?" in path else "?"
+        return Request("GET", f"{path}{between}{self.param}={quote(str(at), safe='')}")
+
+
 class Table(adapter.Settings):
     """One table. In requests `{path}` is the table's, `{id}` ours of the record, `{local_id}` the system's.
 
     `read`: where a record can be looked at: then what is so already is not written again, and a system that
     makes its own ids gets no record twice after a lost answer. `record`: where it stands in an answer; of a
     list, the only entry. `local_id`: where the system's own id stands in an answer, as in `data.id`. `body`:
-    what each record carries beside its fields; `deactivate_body`: what it is told when switched off.
+    what each record carries beside its fields; `deactivate_body`: what it is told when switched off. `list`:
+    where all records can be read: then what it has can be compared.
     """
 
     path: str = Field(default="", pattern=r"^(/\S*)?$")
@@ -69,6 +112,7 @@ class Table(adapter.Settings):
     local_id: str = ""
     body: dict[str, Any] = Field(default={})
     batch: Batch | None = None
+    list: List | None = None
 
     @property
     def upserts(self) -> bool:
@@ -88,8 +132,12 @@ class Table(adapter.Settings):
         if "{local_id}" in path:
             path = path.replace("{local_id}", _in_path(local_id))
         if "{path}" in path:  # at last: what a person has written there stays as it is
-            path = path.replace("{path}", self.path or f"/{quote(delivery.table, safe='')}")
+            path = path.replace("{path}", self.path_of(delivery.table))
         return Request(method, path)
+
+    def path_of(self, name: str) -> str:
+        """What stands for {path} in the requests of a table."""
+        return self.path or f"/{quote(name, safe='')}"
 
 
 def _in_path(id_: str) -> str:

@@ -18,13 +18,16 @@ _READS: Final = frozenset({"GET", "HEAD"})
 
 
 class Answer(NamedTuple):
-    """An answer. `says`: its JSON, None if it has none. `text` may hold values: it is for reading only."""
+    """An answer. `says`: its JSON, None if it has none. `text` may hold values: it is for reading only.
+    `next`: the whole address of the next page, if its Link header has one (RFC 8288).
+    """
 
     status: int
     says: Any
     text: str
     etag: str
     retry_after: str
+    next: str = ""
 
     @property
     def good(self) -> bool:
@@ -128,5 +131,15 @@ async def _read(answer: aiohttp.ClientResponse, sent: bool) -> Answer:
     except (ValueError, RecursionError):
         says = None
     return Answer(
-        answer.status, says, text, answer.headers.get("ETag", ""), answer.headers.get("Retry-After", "")
+        answer.status,
+        says,
+        text,
+        answer.headers.get("ETag", ""),
+        answer.headers.get("Retry-After", ""),
+        _next(answer) if "Link" in answer.headers else "",
     )
+
+
+def _next(answer: aiohttp.ClientResponse) -> str:
+    found = answer.links.get("next")
+    return str(found["url"]) if found else ""

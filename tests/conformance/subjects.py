@@ -191,6 +191,7 @@ class Http(Subject):
         "id",
         (
             ("name", "text"),
+            ("note", "text"),
             ("grade", "integer"),
             ("average", "number"),
             ("enrolled", "boolean"),
@@ -203,6 +204,7 @@ class Http(Subject):
         "read": "{path}/{id}",
         "update": "PATCH {path}/{id}",
         "body": {"active": True},
+        "list": {"records": "data", "next": "link", "total": "total"},
     }
 
     @property
@@ -271,4 +273,5 @@ class HttpOwnIds(Http):
         "delete": "DELETE {path}/{local_id}",
         "deactivate": "PATCH {path}/{local_id}",
         "body": {"active": True},
+        "list": {"records": "data", "local_id": "id", "next": "page", "param": "page"},
     }
