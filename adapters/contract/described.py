@@ -49,6 +49,7 @@ class Description(adapter.Settings):
     look: tuple[str, ...] = ()
     wrong_credential: dict[str, Any] = Field(default={})
     compares_versions: bool = True
+    looks: bool = True
     patches: bool = True
     deletes: bool = True
     switches_off: bool = True
@@ -85,6 +86,7 @@ class Described(Subject):
         self.shape = EntityShape(self.entity, description.table, description.id, fields)
         self.text_field = description.text
         self.compares_versions, self.patches = description.compares_versions, description.patches
+        self.looks = description.looks
         self.deletes, self.switches_off = description.deletes, description.switches_off
         self.verify = description.settings.get("verify", True)
 

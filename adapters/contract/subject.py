@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from bus.adapter import Delivery, Destination, EntityShape, Surroundings
-from bus.messages import Fields, Op, Value, Version
+from bus.messages import Fields, Op, Outcome, Value, Version
 
 from .law import NotApplicable
 
@@ -28,6 +28,8 @@ class Subject(ABC):
     """A field that takes any text."""
     compares_versions: bool = True
     """It refuses what is older than what it has."""
+    looks: bool = True
+    """It can see what is there before it writes. Else what is so already is written again, and DELIVERED."""
     patches: bool = True
     """It can leave alone a field that a delivery does not carry."""
     deletes: bool = True
@@ -92,6 +94,11 @@ class Subject(ABC):
     @abstractmethod
     def bad_fields(self, id_: str) -> dict[str, Value]:
         """A record that the system refuses."""
+
+    @property
+    def same(self) -> tuple[Outcome, ...]:
+        """What may become of a delivery of what is so already."""
+        return (Outcome.UNCHANGED,) if self.looks else (Outcome.UNCHANGED, Outcome.DELIVERED)
 
     def surroundings(self) -> Surroundings:
         return Surroundings(

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 from conformance.scim_server import TOKEN, accounts
-from record_server import Tenant
+from record_server import CLIENT, Tenant
 
 from adapters import http, scim, sql
 from adapters.contract import subject as contract
@@ -275,3 +275,34 @@ class HttpOwnIds(Http):
         "body": {"active": True},
         "list": {"records": "data", "local_id": "id", "next": "page", "param": "page"},
     }
+
+
+class HttpBlind(Http):
+    """A system that is told and never asked."""
+
+    looks = False
+    patches = False
+    table: ClassVar[dict[str, Any]] = {"body": {"active": True}}
+
+
+class HttpBatches(Http):
+    """A system that takes many records in one request."""
+
+    looks = False
+    table: ClassVar[dict[str, Any]] = {
+        "batch": {"path": "/students/batch", "size": 3},
+        "body": {"active": True},
+    }
+
+
+class HttpOAuth2(Http):
+    """A system that wants tokens of a server of their own, and forgets them."""
+
+    def make(self, url: str = "", **settings: Any) -> http.Destination:
+        id_, secret = CLIENT
+        client = {"token_url": f"{self.url}/token", "client_id": id_, "client_secret": secret}
+        return super().make(url, **{"token": None, "oauth2": client, **settings})
+
+    def make_refused(self) -> http.Destination:
+        client = {"token_url": f"{self.url}/token", "client_id": "who", "client_secret": "else"}
+        return self.make(oauth2=client)

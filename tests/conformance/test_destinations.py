@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from conformance.files import Delimited, DelimitedChanges, OneRosterCsv
-from conformance.subjects import Http, HttpOwnIds, Scim, Sql, Subject
+from conformance.subjects import Http, HttpBatches, HttpBlind, HttpOAuth2, HttpOwnIds, Scim, Sql, Subject
 
 from adapters.contract.law import Became, Law, hold
 from adapters.contract.laws import LAWS
@@ -14,6 +14,9 @@ SUBJECTS: list[type[Subject]] = [
     Scim,
     Http,
     HttpOwnIds,
+    HttpBlind,
+    HttpBatches,
+    HttpOAuth2,
     OneRosterCsv,
     Delimited,
     DelimitedChanges,

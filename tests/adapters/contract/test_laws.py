@@ -339,3 +339,14 @@ def test_a_law_is_every_public_coroutine_of_its_module() -> None:
             and not name.startswith("_")
         ]
         assert {law.keep for law in LAWS if isinstance(law, Law)} >= {*public}
+
+
+async def test_who_cannot_look_may_write_again_what_is_so_already(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    class Blind(Sql):
+        looks = False
+
+    verdict = await held(Blind, Remembers, records.the_same_delivery_twice_is_unchanged, tmp_path, request)
+
+    assert verdict.became is Became.KEPT
