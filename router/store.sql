@@ -621,6 +621,17 @@ SELECT (SELECT count(*) FROM work WHERE destination = ?1),
        (SELECT count(*) FROM work WHERE destination = ?1 AND not_before_ms > 0),
        (SELECT since_ms FROM work WHERE destination = ?1 ORDER BY turn LIMIT 1);
 
+-- postponed: of a work list, and since when the first of them is on it
+SELECT count(*), min(since_ms) FROM work WHERE destination = ? AND not_before_ms > 0;
+
+-- ready: what waits for nothing, on a work list by then, and since when the first
+SELECT count(*), min(since_ms) FROM work
+WHERE destination = ? AND not_before_ms = 0 AND awaits = '' AND since_ms <= ?;
+
+-- later: the same of what came after that
+SELECT count(*), min(since_ms) FROM work
+WHERE destination = ? AND not_before_ms = 0 AND awaits = '' AND since_ms > ?;
+
 -- contact: records of some entities, with what a destination holds of them and what it was given
 SELECT r.id, r.seq, r.body, r.seen, l.hash, l.local_id, l.given FROM record r
 LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Table
@@ -104,6 +105,12 @@ def _systems(answer: Mapping[str, Any]) -> Table:
             ", ".join([each["local_id"] or each.get("own_id", ""), *each.get("aliases", ())]),
             holds,
             when(each["last_said_ms"], zone) if each.get("last_said_ms") else "",
-            f"since {when(waits['since_ms'], zone)} {waits['reason']}" if waits else "",
+            _waits(waits, zone) if waits else "",
         )
     return table
+
+
+def _waits(waits: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """How it is with what a system is to be told yet."""
+    until = f", until {when(waits['until_ms'], zone)}" if waits["until_ms"] else ""
+    return f"{waits['why']}, since {when(waits['since_ms'], zone)}{until}"

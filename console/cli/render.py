@@ -102,6 +102,11 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         grade, state = Grade.FAILS, f"holds removals: {said['held']}"
     elif failed:
         grade, state = Grade.FAILS, f"{counted(failed, 'record')} in the dead letters: yellowbus failed list"
+    elif waiting and (hindered := said.get("hindered")):
+        until = f"until {time(hindered['until_ms'])}"
+        grade, state = Grade.WAITS, f"waits {until}, because {hindered['why']}{since}"
+    elif waiting and said.get("next_ms"):
+        grade, state = Grade.WAITS, f"goes at {time(said['next_ms'])}{since}"
     elif retrying:
         grade, state = Grade.WAITS, f"{retrying:,} of {waiting:,} tried again{since}"
     elif behind := said.get("waits_for"):
@@ -114,6 +119,9 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         grade, state = Grade.WAITS, f"delivering{since}"
     else:
         grade, state = Grade.OK, "up to date"
+    states = said.get("states", {})
+    if len(states) > 1 or (states and grade is Grade.FAILS):
+        state += f" ({states_text(states, time)})"
     if said.get("backfill_offered") and grade < Grade.FAILS:
         grade, state = Grade.WAITS, f"new: it has only what changed since: yellowbus backfill {name}"
     if said.get("mode") == "observe":
@@ -124,6 +132,17 @@ def _destination(name: str, said: Answer, time: Callable[[int], str]) -> Line:
         state = f"add-only; {state}"
     last = time(said["last_delivery_ms"])
     return Line(grade, name, "to", state, waiting, outcomes.get("delivered", 0), failed, last)
+
+
+def states_text(states: Mapping[str, Answer], time: Callable[[int], str]) -> str:
+    """How many records of a work list are in which state, since when the first of each.
+
+    >>> states_text({"ready": {"records": 2, "since_ms": 5}}, str)
+    '2 ready since 5'
+    """
+    return ", ".join(
+        f"{each['records']:,} {state} since {time(each['since_ms'])}" for state, each in states.items()
+    )
 
 
 def paused_text(pause: Answer, time: Callable[[int], str]) -> str:

@@ -43,7 +43,7 @@ class Gate:
         if self._schedule.windows:
             window = self._window(now_ms)
             if not window.is_open:
-                return Shut(Outcome.WAITING, "outside its window", 0, window.until_ms)
+                return Shut(Outcome.WAITING, "it is outside its window", 0, window.until_ms)
         return None
 
     def shut_s(self, now_ms: int) -> float:

@@ -16,6 +16,7 @@ from router.core.held import UNKNOWN, known, not_taken_up
 from router.core.identity import search_text
 from router.core.joining import HUB
 from router.core.rules import EntityRule
+from router.delivery.standing import Row, state_of
 from router.pipeline import Pipeline
 from router.services.acts import known_entity, record_of
 from router.services.asking import asked, reply
@@ -230,14 +231,14 @@ def _held(pipeline: Pipeline, record: Record, system: str) -> dict[str, Any]:
         rev, hash_, local_id, since_ms = rows[0]
         entry = {"holds_rev": rev, "is_there": bool(hash_), "own_id": local_id, "holds_since_ms": since_ms}
     if work:
-        since_ms, attempt, not_before_ms, reason, awaits, waits_ms = work[0]
-        since_ms = waits_ms if awaits else since_ms
+        row = Row(*work[0])
+        state = state_of(pipeline.workers[system], record.key, row, pipeline.world.now_ms())
         entry["waits"] = {
-            "since_ms": since_ms,
-            "attempt": attempt,
-            "due_ms": not_before_ms,
-            "reason": reason,
-            "for": awaits,
+            **state._asdict(),
+            "attempt": row.attempt,
+            "due_ms": row.not_before_ms,
+            "reason": row.reason,
+            "for": row.awaits,
         }
     if failed := pipeline.store.read("failure_of", system, record.key):
         rev, at_ms, attempts, reason = failed[0]

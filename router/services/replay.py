@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from bus.errors import BusError
 from bus.services import Command
 from router.core.jobs import OPEN, Job, Kind
+from router.delivery.standing import hindrance
+from router.delivery.worker import Worker
 from router.modes import LIVE
 from router.pipeline import Pipeline
 from router.replay.finding import counted, members_of, pace_of
@@ -112,8 +114,16 @@ def _entry(pipeline: Pipeline, found: Standing) -> dict[str, Any]:
         "outcomes": pipeline.jobs.outcomes(id_),
         "changed_ms": found.changed_ms,
         "report": pipeline.jobs.report(id_),
-        "hindered": (worker.unreachable if worker else "its destination is not configured") if open_ else "",
+        "hindered": _hindered(pipeline, worker) if open_ else "",
     }
+
+
+def _hindered(pipeline: Pipeline, worker: Worker | None) -> str:
+    """Why what it puts is not sent now, or ''."""
+    if worker is None:
+        return "its destination is not configured"
+    found = hindrance(worker, pipeline.world.now_ms())
+    return found.why if found else worker.unreachable
 
 
 async def _wanted(pipeline: Pipeline, kind: Kind, says: Mapping[str, Any], who: str, at_ms: int) -> Job:

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from bus.errors import BusError
 from bus.services import Command
+from router.delivery.standing import hindrance, parts
+from router.delivery.worker import Worker
 from router.pipeline import Pipeline
 from router.replay.newcomers import is_offered
 from router.services.asking import asked, reply
@@ -56,6 +58,12 @@ def status_of(pipeline: Pipeline, at_ms: int) -> dict[str, Any]:
                 "mode": worker.mode,
                 "paused": _paused(pipeline, name),
                 "backfill_offered": is_offered(pipeline.store, name),
+                "states": {
+                    state.value: part._asdict()
+                    for state, part in parts(pipeline.store, worker, at_ms).items()
+                },
+                "hindered": _hindered(worker, at_ms),
+                "next_ms": worker.gate.next_ms(at_ms),
                 "waiting": work[name][0],
                 "retrying": work[name][1],
                 "waits_for": _waits_for(pipeline, name),
@@ -79,6 +87,12 @@ def _paused(pipeline: Pipeline, name: str) -> dict[str, Any] | None:
     """By whom, since when and until when (0: until resumed), why; None: it is not."""
     pause = pipeline.pauses.of(name)
     return pause.entries() if pause else None
+
+
+def _hindered(worker: Worker, at_ms: int) -> dict[str, Any] | None:
+    """Why nothing goes there, whatever is ready; None: it goes."""
+    found = hindrance(worker, at_ms)
+    return found._asdict() if found else None
 
 
 def _waits_for(pipeline: Pipeline, name: str) -> dict[str, dict[str, int]]:

@@ -32,7 +32,17 @@ ANSWER: dict[str, Any] = {
             "holds_since_ms": 90 * HOUR_MS,
             "not_taken_up": {"email": 10 * HOUR_MS, "phone": 90 * HOUR_MS},
             "takes_up_within_s": 36 * 3600,
-        }
+        },
+        "lms": {
+            "local_id": "",
+            "is_there": False,
+            "waits": {
+                "state": "waiting",
+                "why": "waits because the breaker of lms is open: lms: 503",
+                "since_ms": 90 * HOUR_MS,
+                "until_ms": 100 * HOUR_MS,
+            },
+        },
     },
 }
 
@@ -62,3 +72,13 @@ async def test_aliases_and_what_is_late_are_shown(bus: JetStream) -> None:
     assert "rev 4 since 1970-01-04 13:00:00 -05:00" in text
     assert text.count("(late)") == 1
     assert "email not taken up since" in text and "phone not taken up since" in text
+
+
+async def test_what_a_system_is_to_be_told_yet_says_why_since_when_and_until_when(bus: JetStream) -> None:
+    async with answering(bus):
+        where = ["--server", bus.connection.address.url]
+        found = await asyncio.to_thread(CliRunner().invoke, main, ["explain", "student/1", *where])
+
+    line = "".join(line[-200:] for line in found.stdout.splitlines())
+    for word in ("breaker", "1970-01-04", "13:00:00", "until", "23:00:00"):
+        assert word in line, found.stdout

@@ -140,3 +140,42 @@ def test_a_destination_that_is_down_says_since_when_and_when_it_is_tried_again()
     found = lines(status(idp={**down, "tried_again_ms": 1_795_449_630_000}))
 
     assert found[0].state == ("unreachable: idp: 503; since 10:50:00 -05:00, next try 11:00:30 -05:00")
+
+
+PAUSED = {"who": "ada", "why": "upgrade", "since_ms": 1_795_449_000_000, "until_ms": 1_795_456_200_000}
+WINDOW = {"state": "waiting", "why": "it is outside its window", "since_ms": 0, "until_ms": 1_795_456_200_000}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"paused": PAUSED},
+            "paused by ada since 10:50:00 -05:00 until 12:50:00 -05:00: upgrade, the oldest",
+        ),
+        (
+            {"paused": {**PAUSED, "until_ms": 0}},
+            "paused by ada since 10:50:00 -05:00 until it is resumed: up",
+        ),
+        (
+            {"hindered": WINDOW},
+            "waits until 12:50:00 -05:00, because it is outside its window, the oldest since",
+        ),
+        ({"next_ms": 1_795_456_200_000}, "goes at 12:50:00 -05:00, the oldest since 10:50:00 -05:00"),
+    ],
+)
+def test_what_waits_says_for_what_and_until_when(more: dict[str, Any], says: str) -> None:
+    line = lines(status(idp={"waiting": 3, "oldest_ms": 1_795_449_000_000, **more}))[0]
+
+    assert line.grade is Grade.WAITS
+    assert line.state.startswith(says)
+
+
+def test_each_state_of_a_work_list_is_told_with_its_number_and_since_when() -> None:
+    states = {
+        "waiting": {"records": 2, "since_ms": 1_795_449_000_000},
+        "ready": {"records": 1_000, "since_ms": 1_795_449_060_000},
+    }
+    line = lines(status(idp={"waiting": 1_002, "oldest_ms": 1_795_449_000_000, "states": states}))[0]
+
+    assert line.state.endswith(" (2 waiting since 10:50:00 -05:00, 1,000 ready since 10:51:00 -05:00)")
