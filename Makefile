@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13 python3,$(
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup demo test test-all check fmt bench simulate fuzz crash clean
+.PHONY: help setup demo test test-all check fmt bench simulate breaks fuzz crash clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test        lint, types and tests, as CI runs them; test-all: also the slow ones"
 	@echo "make check       lint and types only; fmt: format"
 	@echo "make bench       figures and their floors; simulate: seeded runs of the simulator; fuzz: of merging"
+	@echo "make breaks      break the router on purpose, and see which seed of the simulator finds it"
 	@echo "make crash       a large district, while all systems are killed and cut off (KILLS=200, SEED=...)"
 	@echo "make setup       the virtual environment ($(VENV)); clean: remove it, the demo and caches"
 
@@ -50,6 +51,9 @@ bench: setup
 
 simulate: setup
 	@$(BIN)/python tests/simulation/run.py --seeds $(or $(SEEDS),2000) $(ARGS)
+
+breaks: setup
+	@$(BIN)/python tests/simulation/breaks.py $(ARGS)
 
 fuzz: setup
 	@FUZZ_EXAMPLES=$(or $(EXAMPLES),3500) FUZZ_STEPS=60 \

@@ -57,3 +57,7 @@ class Choices:
         if found != usual:
             self.made[Choice(name, nth)] = found
         return found
+
+    def amend(self, name: str, value: Any) -> None:
+        """Say the last choice of that name in other words, that stay true when there are fewer others."""
+        self.made[Choice(name, self._counts[name])] = value

@@ -47,8 +47,10 @@ class Life:
         """When it last took one."""
         self.taken: Counter[str] = Counter()
         """How often it has taken each step."""
-        self.last = ("", 0)
+        self.last = ("", loop.turns)
         """The step that it took last, and at which turn of the loop."""
+        self.dies_after: tuple[str, int, int] | None = None
+        """A step, the how manyth of its name, and how many turns of the loop later."""
         self._hook = hook
 
     def step(self, name: str, detail: object = "") -> None:
@@ -62,6 +64,20 @@ class Life:
         self.taken[name] += 1
         self.last = (name, self.loop.turns)
         self.trace(f"#{self.number} {name} {detail}")
+        if self.dies_after and self.dies_after[:2] == (name, self.taken[name]):
+            self._ends_in(self.dies_after[2])
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where it is now, as `dies_after` has it."""
+        name, turn = self.last
+        return name, self.taken[name], self.loop.turns - turn
+
+    def _ends_in(self, turns: int) -> None:
+        if turns:
+            self.loop.stop_at_turn = self.loop.turns + turns
+        else:
+            self.loop.stop()
 
     def die(self, why: str) -> None:
         """SIGKILL, and with it ends all that runs on this loop."""

@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,9 @@ from simulation.choices import Plan
 from simulation.invariants import broken
 from simulation.mending import mend
 from simulation.rivals import TAKES_OVER_S, Rivals
+from simulation.school import names_in
+from simulation.shrinking import Run, Shrinking, plan_in, written
+from simulation.shrinking import told as told_of
 from simulation.waiting import idp_first, no_seniors, waiting, watch
 from simulation.weather import FAULTS
 from simulation.world import Town
@@ -60,6 +63,8 @@ class Result(NamedTuple):
     counts: Counter[str]
     """How often each thing has gone wrong."""
     made: Plan
+    records: Sequence[str] = ()
+    """All that the sources told of."""
 
 
 def simulate(
@@ -104,6 +109,7 @@ def simulate(
             max(sent, default=0),
             counts,
             town.choices.made,
+            names_in(town.scripts),
         )
     finally:
         town.close()
@@ -133,7 +139,12 @@ def _live_a_while(town: Town) -> None:
         town.live(until_quiet=False, stop_after_s=number)
         counts["stop"] += 1
     elif how == "dies":
-        counts["crash"] += not town.live(turns=number)
+        if not town.live(turns=number):
+            counts["crash"] += 1
+            choices.amend("life", ["dies after", town.died_at])
+    elif how == "dies after":
+        name, nth, turns = number
+        counts["crash"] += not town.live(dies_after=(name, nth, turns))
     elif how == "two":
         Rivals(town).live(stop_after_s=number + TAKES_OVER_S, dies_after_s=number)
     else:
@@ -189,13 +200,17 @@ def results(seeds: Iterable[object], processes: int) -> Iterator[Result]:
 
 def many(seeds: range, processes: int) -> int:
     """Run them all; how many are broken, or a 1 if something never went wrong."""
+    first: Result | None = None
     failed, counts, started_s = list[object](), Counter[str](), time.monotonic()
     for result in results(seeds, processes):
         counts += result.counts
         if result.broken:
             failed.append(result.seed)
+            first = first or result
             print(f"seed {result.seed}: broken:", *result.broken[:12], sep="\n  ", flush=True)
     took_s = time.monotonic() - started_s
+    if first:
+        print("\n".join(smaller(first).trace))
     for what in HAPPENS:
         print(f"{counts[what]:8} x {what}")
     never = [what for what in HAPPENS if not counts[what]]
@@ -209,20 +224,50 @@ def many(seeds: range, processes: int) -> int:
     return len(failed) or bool(never)
 
 
+def first_broken(seeds: range) -> int:
+    """Prints it."""
+    for seed in seeds:
+        if broken_so := simulate(seed).broken:
+            print(seed, broken_so[0])
+            return 1
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many")
     parser.add_argument("--start", type=int, default=1, help="the first")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="at once")
     parser.add_argument("--seed", help="only this one, with its trace")
-    parser.add_argument("--lines", type=int, default=60, help="how much of a trace")
+    parser.add_argument("--plan", help="what does not go the usual way in it, as a smaller run was printed")
+    parser.add_argument("--shrink", action="store_true", help="make it smaller, if it is broken")
+    parser.add_argument("--first", action="store_true", help="only say which seed is the first broken one")
+    parser.add_argument("--lines", type=int, default=200, help="how much of a trace")
     asked = parser.parse_args()
+    if asked.first:
+        return first_broken(range(asked.start, asked.start + asked.seeds))
     if not asked.seed:
         return 1 if many(range(asked.start, asked.start + asked.seeds), asked.processes) else 0
-    result = simulate(asked.seed)
+    result = simulate(asked.seed, plan=plan_in(asked.plan) if asked.plan else None)
+    if result.broken and asked.shrink:
+        result = smaller(result)
     print("\n".join(result.trace[-asked.lines :]))
     print(f"seed {asked.seed}:", *(result.broken[:12] or ["all is as it should be"]), sep="\n  ")
     return 1 if result.broken else 0
+
+
+def smaller(result: Result) -> Result:
+    """The same failure of a smaller run; says what is left of it, and how to run it again."""
+
+    def run(plan: Plan) -> Run:
+        found = simulate(result.seed, plan=plan)
+        return Run(found.broken, found.records)
+
+    plan = Shrinking(run, result.broken).smallest(result.made)
+    print(f"seed {result.seed} goes the usual way, but for {len(plan)} of {len(result.made)} choices:")
+    print(*told_of(plan), sep="\n")
+    print(f"again: python tests/simulation/run.py --seed {result.seed} --plan '{written(plan)}'")
+    return simulate(result.seed, plan=plan)
 
 
 if __name__ == "__main__":

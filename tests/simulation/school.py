@@ -3,7 +3,7 @@
 Written from the rules, not from the router: a reading comes with the truth that must follow from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -249,6 +249,42 @@ class School:
                 _replace(script.tables["enrollment"], row, {"student": GHOST})
         if script.bad:
             script.after = self.hub
+
+
+def names_in(scripts: Mapping[str, list[Script]]) -> list[str]:
+    """Every record that the sources tell of, as "sis/student/s3"."""
+    found = {
+        f"{system}/{entity}/{row.values['id']}"
+        for system, each in scripts.items()
+        for script in each
+        for entity, rows in script.tables.items()
+        for row in rows
+    }
+    return sorted(found)
+
+
+def without_these(scripts: list[Script], system: str, names: Container[str]) -> list[Script]:
+    """The same, from which some records, and what refers to them, are left out."""
+    for script in scripts if names else ():
+        for entity in script.tables:
+            script.tables[entity] = [
+                row for row in script.tables[entity] if not _left_out(system, entity, row.values, names)
+            ]
+        script.after = {
+            (entity, id_): values
+            for (entity, id_), values in script.after.items()
+            if not _left_out(system, entity, {"id": id_, **values}, names)
+        }
+    return scripts
+
+
+def _left_out(system: str, entity: str, values: Mapping[str, str], names: Container[str]) -> bool:
+    refers = [
+        ("student", values.get("student")),
+        ("class", values.get("class")),
+        ("class", values.get("after")),
+    ]
+    return any(f"{system}/{kind}/{id_}" in names for kind, id_ in [(entity, values["id"]), *refers])
 
 
 def _rows(rows: list[tuple[str, Values, bool]]) -> list[Row]:

@@ -14,7 +14,7 @@ from simulation.clock import START_MS, VirtualLoop, closed
 from simulation.disk import Disk
 from simulation.district import make_district
 from simulation.life import Hook, Life, Trace
-from simulation.school import School, Script
+from simulation.school import School, Script, without_these
 from simulation.streams import Server, Wire
 from simulation.systems import Destination, Far, Readable, Source
 from simulation.weather import Outage, Weather
@@ -90,8 +90,10 @@ class Town:
             "sis": School("sis", Random(f"{seed}/sis"), size),
             "hr": School("hr", Random(f"{seed}/hr"), size),
         }
+        days = self.choices.of("town days", days, lambda chance: days)
+        without = frozenset(self.choices.of("town without", [], lambda chance: []))
         self.scripts: dict[str, list[Script]] = {
-            name: school.scripts(days) for name, school in self.schools.items()
+            name: without_these(school.scripts(days), name, without) for name, school in self.schools.items()
         }
         self.fars = {
             "lms": Far("lms", compares=True, gives_ids=False, hates=self._some_keys("hates")),
@@ -99,6 +101,8 @@ class Town:
             "files": Far("files", compares=False, gives_ids=False),
         }
         self.lives = 0
+        self.died_at = ("", 0, 0)
+        """Where the last one that died was, as `dies_after` has it."""
         self.pipeline: Pipeline | None = None
         self.notes: list[str] = []
         self.acts: list[Act] = []
@@ -127,11 +131,15 @@ class Town:
         until_quiet: bool = True,
         stop_after_s: float | None = None,
         doing: Act | None = None,
+        dies_after: tuple[str, int, int] | None = None,
     ) -> bool:
         """One life: until it dies, or all is quiet, or it is told to stop. True: it ended by itself. `doing`:
-        what a person does soon after its start.
+        what a person does soon after its start. `dies_after`: a step, the how manyth, and turns of the loop.
         """
         life = self.begin(hook)
+        life.dies_after = dies_after
+        if dies_after and not dies_after[0]:  # before it took any step
+            turns = dies_after[2]
         return self.lived([life], self.daemon(life, until_quiet, stop_after_s, doing), turns)
 
     def begin(self, hook: Hook = lambda name: False) -> Life:
@@ -154,6 +162,7 @@ class Town:
         if ended is None:
             for life in lives:
                 if life.alive:
+                    self.died_at = life.place
                     life.die(f"at turn {self.loop.turns}")
             self.loop.sweep()
         self.loop.stop_at_turn = None
