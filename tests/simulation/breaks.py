@@ -74,14 +74,14 @@ BREAKS: Final = (
         "router/delivery/worker.py",
         "return claim.force or claim.key in self._sending.unanswered or claim.since_ms <= self._started_ms",
         "return claim.force",
-        1,
+        18,
     ),
     Break(
         "a worker believes a no of a system that wrote all the same",
         "router/delivery/worker.py",
         "return claim.record in self.failures or (unsure and record.rev > claim.held.rev + 1)",
         "return unsure and record.rev > claim.held.rev + 1",
-        1,
+        49,
     ),
     Break(
         "an older delivery settles a newer mark",

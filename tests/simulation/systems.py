@@ -22,6 +22,8 @@ ROWS_AT_ONCE: Final = 7
 ASKED_S: Final = (2.0, 30.0, 400.0)
 """What a busy system asks for in its Retry-After."""
 STRAYS_MAX_S: Final = 600.0
+DEADLINE_S: Final = 300.0
+"""Of a call: what a district has that says nothing of it."""
 TICKS_S: Final = 0.01
 """A clock may tick between two looks at it."""
 
@@ -275,9 +277,12 @@ class Destination:
         """It never answers. What it was sent may be carried out long after nobody waits for it any more."""
         far, weather, loop = self._far, self._weather, self._life.loop
         self._life.trace(f"  {far.name} hangs")
+        since_s = loop.time()
         try:
             await asyncio.sleep(FOREVER_S)
         finally:
+            if loop.time() - since_s > DEADLINE_S + TICKS_S:
+                far.violations.append(f"{far.name}: a call is waited for beyond its deadline")
             if far.compares and batch and weather.happens("far.stray", far.name):
                 later_s = weather.choices.of(f"stray {far.name}", 60.0, _stray_s)
                 loop.call_later(later_s, far.carry_out, batch)
