@@ -88,14 +88,14 @@ BREAKS: Final = (
         "router/store.sql",
         "WHERE w.rev <= d.rev AND w.put = d.put",
         "WHERE w.put = d.put",
-        1,
+        20,
     ),
     Break(
         "a call that hangs is waited for without end",
         "router/delivery/sending.py",
         "async with asyncio.timeout(self._deadline_s):",
         "async with asyncio.timeout(None):",
-        1,
+        10,
     ),
     Break(
         "a Retry-After is not kept",
@@ -131,7 +131,7 @@ BREAKS: Final = (
         "            if messages := [message for message in messages if message.id not in there]:\n",
         "            await shelf.commit([shelf.write(done, [(rows[-1][0],)])])\n"
         "            if messages := [message for message in messages if message.id not in there]:\n",
-        1,
+        8,
     ),
     Break(
         "a second router does not mind the lease of the first",
