@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import gc
 import logging
+import platform
 import random
 import signal
 import sys
@@ -24,7 +25,7 @@ from bus.services import serve
 from router.config import ConfigErrors, load
 from router.core.rules import District
 from router.database import Sqlite
-from router.lock import Lease, folder_lock, lease_held
+from router.lock import Lease, folder_lock, holder_of, lease_held
 from router.pipeline import Pipeline, build
 from router.replay.newcomers import begin_together
 from router.services import commands
@@ -145,9 +146,8 @@ async def serve_forever(
                 log.warning("stream differed", extra={"drift": str(drift)})
             epoch = await epoch_of(bus)
             world = world_of(bus, state)
-            lease = Lease(
-                bus, str(state.resolve()), subjects.Tokens(district.key)("district"), now_ms, asyncio.sleep
-            )
+            holder = holder_of(state, platform.node())
+            lease = Lease(bus, holder, subjects.Tokens(district.key)("district"), now_ms, asyncio.sleep)
             async with lease_held(lease):
                 while not signals.stop.is_set():
                     signals.reload.clear()

@@ -45,6 +45,11 @@ def folder_lock(state: Path) -> Iterator[None]:
         yield
 
 
+def holder_of(state: Path, machine: str) -> str:
+    """Who holds a lease: a folder on a machine. Two machines often have theirs under the same path."""
+    return f"{machine}:{state.resolve()}"
+
+
 class Lease:
     """The right to decide for a district, as one message on STATE that is renewed."""
 

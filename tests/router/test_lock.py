@@ -12,7 +12,7 @@ from simulation.streams import Wire
 from simulation.world import Town
 
 from bus.errors import YellowbusError
-from router.lock import LEASE_MS, RENEW_S, Lease, folder_lock, lease_held
+from router.lock import LEASE_MS, RENEW_S, Lease, folder_lock, holder_of, lease_held
 
 
 @pytest.fixture
@@ -47,6 +47,14 @@ def test_a_lease_is_refused_while_another_holds_it(town: Town) -> None:
     with pytest.raises(YellowbusError) as refused:
         town.loop.run(lease_of(town, "b").take())
     assert refused.value.runbook == "two-routers"
+
+
+def test_the_same_path_on_another_machine_is_another_router(town: Town, tmp_path: Path) -> None:
+    town.loop.run(lease_of(town, holder_of(tmp_path, "one")).take())
+
+    with pytest.raises(YellowbusError):
+        town.loop.run(lease_of(town, holder_of(tmp_path, "two")).take())
+    town.loop.run(lease_of(town, holder_of(tmp_path, "one")).take())
 
 
 def test_a_lease_that_has_run_out_goes_to_the_next(town: Town) -> None:
