@@ -478,6 +478,9 @@ WHERE ?1 IN ('', f.destination) AND ?2 IN ('', r.entity) AND ?3 IN ('', r.key)
   AND (?4 = '' OR instr(f.reason, ?4) > 0) AND f.at_ms BETWEEN ?5 AND ?6
 ORDER BY f.at_ms DESC, r.key, f.destination LIMIT ?7 OFFSET ?8;
 
+-- failed_at: the record that a destination lacks since the change of that sequence on CHANGES
+SELECT r.key FROM failure f JOIN record r ON r.id = f.record WHERE f.destination = ? AND f.seq = ?;
+
 -- failures_count
 SELECT count(*) FROM failure f JOIN record r ON r.id = f.record
 WHERE ?1 IN ('', f.destination) AND ?2 IN ('', r.entity) AND ?3 IN ('', r.key)

@@ -32,7 +32,7 @@ def decision(function: Decorated) -> Decorated:
     return _decorated(
         function,
         click.argument("system_", metavar="[DESTINATION", required=False, default=""),
-        click.argument("record", metavar="ENTITY/KEY]", required=False, default=""),
+        click.argument("record", metavar="ENTITY/KEY | ID]", required=False, default=""),
         selection,
         click.option("--all", "everything", is_flag=True, help="All that the options above leave."),
         click.option("--yes", is_flag=True, help="Do not ask."),
@@ -73,23 +73,23 @@ def listed(where: Where, most: int, output: str, **given: str) -> None:
 @failed.command()
 @bus_options
 @click.argument("system", metavar="DESTINATION")
-@click.argument("record", metavar="ENTITY/KEY")
+@click.argument("record", metavar="ENTITY/KEY | ID", required=False, default="")
 @click.option("--output", default="text", show_default=True, type=click.Choice(["text", "json"]))
 def show(where: Where, system: str, record: str, output: str) -> None:
-    """Show why DESTINATION refused ENTITY/KEY, and what can be done."""
-    answer = answer_of(where, "failed.show", {"system": system, "key": record})
+    """Show why DESTINATION refused ENTITY/KEY, and what can be done; or of a letter by its ID."""
+    answer = answer_of(where, "failed.show", _meant(system, record))
     if output == "json":
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
     behind = f" (it is at rev {answer['newest_rev']} now)" if answer["newest_rev"] > answer["rev"] else ""
-    click.echo(f"{answer['destination']}  {answer['key']}  rev {answer['rev']}{behind}")
+    click.echo(f"{answer['destination']}  {answer['key']}  rev {answer['rev']}{behind}  {answer['id']}")
     tried = counted(answer["attempts"], "attempt")
     click.echo(f"refused {when(answer['at_ms'], zone_of(answer))}, {tried}: {answer['reason']}")
     click.echo(f"it is told: {', '.join(answer['fields']) or 'nothing'}")
     if answer["on_its_way"]:
         click.echo("it is on its way again")
-    retry_ = f"yellowbus failed retry {system} {record} --why ..."
-    click.echo(f"\nMend the cause (runbooks/dead-letters.md), then: {retry_}")
+    retry_ = f"yellowbus failed retry {answer['destination']} {answer['key']} --why ..."
+    click.echo(f"\nMend the cause (runbooks/{answer['runbook']}.md), then: {retry_}")
 
 
 @failed.command()
@@ -122,19 +122,26 @@ def _acted(
     why: str,
     **given: str,
 ) -> Answer:
-    if bool(system_) != bool(record):
-        raise click.UsageError("expected DESTINATION and ENTITY/KEY, or neither")
     request: dict[str, object] = dict(given)
-    if record:
-        request |= {"system": system_, "key": record}
+    if system_:
+        request |= _meant(system_, record)
     elif not everything and not any(given.values()):
         raise click.UsageError("which? (expected DESTINATION ENTITY/KEY, a filter, or --all)")
     count = answer_of(where, "failed.list", {**request, "most": 1})["count"]
     if not count:
         raise click.ClickException("no dead letter is meant by that. See: yellowbus failed list")
-    if not record and not yes:
+    if not system_ and not yes:
         click.confirm(f"{counted(count, 'record')} will be {done}. Go on?", abort=True, err=True)
     return answer_of(where, what, {**request, "why": why})
+
+
+def _meant(system: str, record: str) -> dict[str, str]:
+    """One dead letter: by destination and record, or by its id, as in lms@1.117."""
+    if bool(record) == ("@" in system):
+        raise click.UsageError(
+            "expected DESTINATION and ENTITY/KEY, or the ID of a dead letter, as in lms@1.117"
+        )
+    return {"system": system, "key": record} if record else {"id": system}
 
 
 def _table(answer: Answer) -> Table:

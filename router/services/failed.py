@@ -8,6 +8,7 @@ from bus.errors import BusError
 from bus.messages import AuditRecord, Outcome, Step
 from bus.services import Command
 from router.config.terms import used_fields
+from router.core.reasons import runbook_of
 from router.decided import entity_of
 from router.outbox import audit_messages
 from router.pipeline import Pipeline
@@ -38,7 +39,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
     """What answers `failed.list`, `failed.show`, `failed.retry` and `failed.discard`."""
 
     async def listed(operator: str, request: bytes) -> bytes:
-        says = asked(request)
+        says = _named(pipeline, asked(request))
         wanted = _wanted(pipeline, says, now_ms())
         most, offset = min(int(says.get("most", 50)), MOST), int(says.get("offset", 0))
         ((count,),) = pipeline.store.read("failures_count", *wanted)
@@ -46,7 +47,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         return reply({"timezone": pipeline.district.timezone, "count": count, "failed": entries})
 
     async def shown(operator: str, request: bytes) -> bytes:
-        says = asked(request)
+        says = _named(pipeline, asked(request))
         system, key = str(says.get("system", "")), str(says.get("key", ""))
         found = _page(pipeline, _wanted(pipeline, {"system": system, "key": key}, now_ms()), 1, 0)
         if not found:
@@ -55,7 +56,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         return reply({"timezone": pipeline.district.timezone, **entry})
 
     async def retried(operator: str, request: bytes) -> bytes:
-        says, at_ms = asked(request), now_ms()
+        says, at_ms = _named(pipeline, asked(request)), now_ms()
         why, count = why_of(says), 0
         for letters in _pages(pipeline, _wanted(pipeline, says, at_ms)):
             puts = [(each.system, each.key, f"retry.{at_ms}", at_ms) for each in letters]
@@ -70,7 +71,7 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         return reply({"records": count, "put": f"retry.{at_ms}"})
 
     async def discarded(operator: str, request: bytes) -> bytes:
-        says, at_ms = asked(request), now_ms()
+        says, at_ms = _named(pipeline, asked(request)), now_ms()
         why, wanted, count = why_of(says), _wanted(pipeline, says, at_ms), 0
         while letters := _page(pipeline, wanted, AT_ONCE, 0):
             told = [_discarded(pipeline, each, at_ms, operator, why) for each in letters]
@@ -81,7 +82,8 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
                 for each, audit in zip(letters, told, strict=True)
                 if each.system in pipeline.workers
             ]
-            out = pipeline.outbox.put([*audit_messages(told), *facts])
+            acts = [_acted(each, "discarded", at_ms, operator, why) for each in letters]
+            out = pipeline.outbox.put([*audit_messages([*acts, *told]), *facts])
             gone = [(each.system, each.record) for each in letters]
             writes = [pipeline.store.write(query, gone) for query in ("forget_failures", "wake_work")]
             await pipeline.store.commit([*writes, *out.writes])
@@ -100,6 +102,18 @@ def commands(pipeline: Pipeline, now_ms: Callable[[], int]) -> list[Command]:
         Command(what="failed.retry", answer=retried, description="Send them again, with why"),
         Command(what="failed.discard", answer=discarded, description="Let them be, with why"),
     ]
+
+
+def _named(pipeline: Pipeline, says: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same request, with the record in place of a dead letter's id, as in lms@1.117. Raises BusError."""
+    if not (id_ := str(says.get("id", ""))):
+        return says
+    system, _, change = id_.partition("@")
+    seq = change.rpartition(".")[2]
+    found = pipeline.store.read("failed_at", system, int(seq)) if seq.isascii() and seq.isdecimal() else ()
+    if not found:
+        raise BusError(f"{id_}: no dead letter of that id is open. See: yellowbus failed list")
+    return {**says, "system": system, "key": found[0][0]}
 
 
 Wanted = tuple[str, str, str, str, int, int]
@@ -142,6 +156,7 @@ def _pages(pipeline: Pipeline, wanted: Wanted) -> Iterator[list[Letter]]:
 def _entry(pipeline: Pipeline, each: Letter) -> dict[str, Any]:
     work = pipeline.store.read("work_of", each.system, each.key)
     return {
+        "id": f"{each.system}@{pipeline.store.position('epoch')}.{each.seq}",
         "destination": each.system,
         "key": each.key,
         "rev": each.rev,
@@ -149,6 +164,7 @@ def _entry(pipeline: Pipeline, each: Letter) -> dict[str, Any]:
         "at_ms": each.at_ms,
         "attempts": each.attempts,
         "reason": each.reason,
+        "runbook": runbook_of(each.reason),
         "on_its_way": bool(work),
     }
 

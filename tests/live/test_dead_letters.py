@@ -96,14 +96,20 @@ async def test_dead_letters_are_listed_with_their_reasons_and_sent_again_when_th
     shown = await says(place, "failed", "show", "warehouse", one)
     assert {"givenName", "familyName"} <= set(shown["fields"])
 
+    assert await says(place, "failed", "show", shown["id"]) == shown
+    assert shown["runbook"] == "dead-letters"
+    unknown = await run_command(place, "failed", "show", "warehouse@1.0")
+    assert unknown.exit_code == 1 and "no dead letter of that id is open" in unknown.output
+
     # Not mended: it is refused again, and stays.
-    again = await run_command(place, "failed", "retry", "warehouse", one, "--why", "try it")
+    again = await run_command(place, "failed", "retry", shown["id"], "--why", "try it")
     assert again.exit_code == 0, again.output
     await flown(place)
     assert {each["key"] for each in await listed(place)} == keys
 
     # Which, and may we?
     assert (await run_command(place, "failed", "retry", "--why", "x")).exit_code == 2
+    assert (await run_command(place, "failed", "retry", "warehouse", "--why", "x")).exit_code == 2
     asked = await run_command(place, "failed", "retry", "--to", "warehouse", "--why", "x", answers="n\n")
     assert asked.exit_code == 1 and "Go on?" in asked.output
 
@@ -127,8 +133,11 @@ async def test_what_is_let_be_stays_so_over_a_kill_and_a_rebuild_until_the_recor
 ) -> None:
     letters = await refused(router, place, tmp_path)
 
+    done = await run_command(place, "failed", "discard", letters[0]["id"], "--why", "they never want these")
+    assert done.exit_code == 0 and "1 record let be" in done.output
+    assert letters[0]["key"] not in {each["key"] for each in await listed(place)}
     done = await run_command(place, "failed", "discard", "--all", "--yes", "--why", "they never want these")
-    assert done.exit_code == 0 and f"{len(letters)} records let be" in done.output
+    assert done.exit_code == 0 and f"{len(letters) - 1} records let be" in done.output
     assert (await listed(place), await failed_count(place)) == ([], 0)
     facts = await told_on_state(place)
     assert {(each["resolved"], each["why"]) for each in facts} == {("discarded", "they never want these")}
@@ -147,6 +156,9 @@ async def test_what_is_let_be_stays_so_over_a_kill_and_a_rebuild_until_the_recor
         explained = await says(place, "explain", each["key"])
         assert explained["systems"]["warehouse"]["is_there"]
     settled = await audited(place)
+    acts = [each for each in settled if each.step is Step.OPERATOR]
+    assert {each.key for each in acts} == {each["key"] for each in letters}
+    assert {each.reason for each in acts} == {"discarded: they never want these"} and all(e.who for e in acts)
     let_be = [each for each in settled if each.outcome is Outcome.DISCARDED]
     assert {each.key for each in let_be} == {each["key"] for each in letters}
 
