@@ -129,6 +129,8 @@ def _lms(file: Path) -> dict[str, Rows]:
 
 
 def _file(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    if not path.exists():
+        return
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             yield row["id"], row
