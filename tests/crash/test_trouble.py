@@ -3,7 +3,7 @@
 from crash.trouble import plan
 from crash.victims import How
 
-HOWS = {"router": (How.KILL, How.STOP), "nats": (How.KILL, How.CUT), "lms": (How.DEAF,)}
+HOWS = {"router": (How.KILL, How.STOP), "nats": (How.KILL, How.STOP, How.CUT), "lms": (How.DEAF,)}
 
 
 def test_the_same_seed_is_the_same_plan_and_another_one_another() -> None:

@@ -15,6 +15,8 @@ LISTENS = {"nats": 6, "lms": 4, "idp": 4, "warehouse": 2, "sis": 3}
 """In the middle of whose talk it happens, if not of the victim's own. The SIS listens for its export to be
 taken.
 """
+UNTOLD = 0.3
+"""Share of the router's deaths at which nats-server stands still: what is committed is not told yet."""
 MESSAGES_MAX = 60
 WAITS_MAX_S = 1.0
 """There may be nothing to say any more: then it happens in the quiet."""
@@ -47,19 +49,23 @@ def plan(seed: object, count: int, hows: Mapping[str, Sequence[How]], *, long: f
     """So many, from a seed. `long`: the share of those that last long."""
     chance = random.Random(f"trouble {seed}")
     names = [name for name in WEIGHTS if name in hows]
-    found = []
-    for number in range(1, count + 1):
+    found: list[Trouble] = []
+    while len(found) < count:
         [victim] = chance.choices(names, [WEIGHTS[name] for name in names])
         [to] = chance.choices(list(LISTENS), list(LISTENS.values()))
         messages = int(MESSAGES_MAX ** chance.random())
         if victim != "router" and chance.random() < 0.7:
             to = victim
+        [how] = chance.choices(hows[victim], [HOW_OFTEN.get(each, 1) for each in hows[victim]])
+        lasts_s = LONG_S if chance.random() < long else chance.choice(LASTS_S)
+        if (victim, how) == ("router", How.KILL) and chance.random() < UNTOLD:
+            found.append(Trouble(len(found) + 1, "nats", How.STOP, True, "lms", 1, 1.5))
+            to, messages = chance.choice(("lms", "idp")), 3
         if to not in ("nats", "lms", "idp"):
             messages = 1  # a file that is written says a lot
-        lasts_s = LONG_S if chance.random() < long else chance.choice(LASTS_S)
-        [how] = chance.choices(hows[victim], [HOW_OFTEN.get(each, 1) for each in hows[victim]])
-        found.append(Trouble(number, victim, how, chance.random() < 0.85, to, messages, lasts_s))
-    return found
+        ready = chance.random() < 0.85
+        found.append(Trouble(len(found) + 1, victim, how, ready, to, messages, lasts_s))
+    return found[:count]
 
 
 class Troublemaker:
