@@ -1,6 +1,7 @@
 """Laws of the other calls: check, close, listing; and of systems that are not there, or shut us out."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 from bus.adapter import Destination, Lists
 from bus.errors import ConfigError, Unavailable
@@ -43,17 +44,12 @@ async def a_refused_credential_is_unavailable_with_a_runbook(subject: Subject) -
 
 async def while_its_system_takes_nothing_it_is_unavailable(subject: Subject) -> None:
     """Locked by another program, or not mounted: later all is delivered, by the same adapter."""
-    async with opened(subject.make()) as there:
-        await one(there, subject.delivery("1001", 1), is_=_NEW, of="a record before")
-        delivery = subject.delivery("1002", 2)
-        async with subject.blocked():
-            found = await attempt(there, delivery)
-        if isinstance(found, Unavailable):
-            must_be_said_well(found)
-        else:
-            must_be(found, (Outcome.RETRYING,), "a record while nothing can be written")
-        await one(there, delivery, is_=_NEW, of="the same record afterwards")
-    await must_have(subject, "1002", subject.fields("1002"), "afterwards")
+    await _for_a_while(subject, subject.blocked())
+
+
+async def while_its_disk_is_full_it_is_unavailable(subject: Subject) -> None:
+    """Nothing is half written, and nothing is lost: there is room again, and all is delivered."""
+    await _for_a_while(subject, subject.full())
 
 
 async def it_closes_twice(subject: Subject) -> None:
@@ -104,6 +100,22 @@ async def a_list_that_it_cannot_give_is_said_to_be_none(subject: Subject) -> Non
     async with opened(subject.make_unreachable()) as there:
         _must_list(there, subject)
         await _raises((Unavailable,), lambda: _all(there, subject.entity), "a list")
+
+
+async def _for_a_while(subject: Subject, trouble: AbstractAsyncContextManager[None]) -> None:
+    async with opened(subject.make()) as there:
+        await one(there, subject.delivery("1001", 1), is_=_NEW, of="a record before")
+        delivery = subject.delivery("1002", 2)
+        async with trouble:
+            found = await attempt(there, delivery)
+        if isinstance(found, Unavailable):
+            must_be_said_well(found)
+        else:
+            must_be(found, (Outcome.RETRYING,), "a record while nothing can be written")
+        await must_have(subject, "1002", None, "while nothing could be written")
+        await one(there, delivery, is_=_NEW, of="the same record afterwards")
+    for id_ in ("1001", "1002"):
+        await must_have(subject, id_, subject.fields(id_), "afterwards")
 
 
 async def _all(there: Destination, entity: str) -> None:

@@ -16,6 +16,7 @@ from bus.errors import ConfigError, YellowbusError
 from bus.messages import Fields, Op, Outcome, Value
 
 from .asking import WRITTEN, opened
+from .disk import full_disk
 from .law import Broken, NotApplicable
 from .subject import Subject
 
@@ -174,6 +175,9 @@ class Described(Subject):
         if self._url.startswith(_SQLITE):
             return _locked(Path(self._url.removeprefix(_SQLITE)))
         return _moved_away(self._folder) if self._folder else super().blocked()
+
+    def full(self) -> AbstractAsyncContextManager[None]:
+        return full_disk() if self._folder or self._url.startswith(_SQLITE) else super().full()
 
     # What it is told
 

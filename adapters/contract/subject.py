@@ -81,6 +81,10 @@ class Subject(ABC):
         """Its system can take nothing meanwhile: another one has locked it, or it is not mounted."""
         raise NotApplicable("nothing but the network can be in its way")
 
+    def full(self) -> AbstractAsyncContextManager[None]:
+        """There is no room for what is written meanwhile."""
+        raise NotApplicable("it writes to no disk of ours")
+
     # What it is told
 
     def id(self, id_: str) -> str:

@@ -4,13 +4,14 @@ import csv
 import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from conformance.subjects import Subject
 
 from adapters import delimited, oneroster_csv
+from adapters.contract.disk import full_disk
 from bus.adapter import EntityShape
 from bus.messages import Value
 
@@ -40,6 +41,9 @@ class Folder(Subject):
             yield
         finally:
             away.rename(outbox)
+
+    def full(self) -> AbstractAsyncContextManager[None]:
+        return full_disk()
 
 
 class OneRosterCsv(Folder):

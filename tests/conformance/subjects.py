@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from record_server import CLIENT, Tenant
 
 from adapters import http, scim, sql
 from adapters.contract import subject as contract
+from adapters.contract.disk import full_disk
 from adapters.contract.law import Broken
 from bus.adapter import EntityShape
 from bus.messages import Value
@@ -92,6 +93,9 @@ class Sql(Subject):
         with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
+
+    def full(self) -> AbstractAsyncContextManager[None]:
+        return full_disk()
 
     def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
         connection = sqlite3.connect(self.path)

@@ -233,6 +233,7 @@ def _wrapped(make: Callable[..., Destination], wrong: type[Wrong]) -> Callable[.
         (Sql, Tells, batches.a_reason_tells_no_value),
         (Sql, Fails, calls.a_system_that_is_not_there_is_said_to_be_unavailable),
         (Sql, Fails, calls.while_its_system_takes_nothing_it_is_unavailable),
+        (Sql, Fails, calls.while_its_disk_is_full_it_is_unavailable),
         (Sql, ChecksNothing, calls.a_system_that_is_not_there_is_said_to_be_unavailable),
         (Sql, Falls, calls.check_is_content_with_a_system_in_order),
         (Sql, ClosesOnce, calls.it_closes_twice),
