@@ -100,7 +100,7 @@ class Order:
                 self._known(target)
             elif target in found:
                 id_, rev, there = found[target]
-                if there.is_held and there.listed and target not in goes:
+                if there.listed and target not in goes:  # held or not: it may wait for this one to go
                     goes[target] = self._goes(target, mode)
                 is_sure = there.is_held and not there.may_be_gone(rev)
                 if goes.get(target):
@@ -120,7 +120,7 @@ class Order:
         return {key: (id_, rev, There(*there)) for key, id_, rev, *there in rows}
 
     def _goes(self, key: str, mode: str) -> bool:
-        """Is a record that is there, and on the work list, to be removed, by itself or with its targets?"""
+        """Is a record that is on the work list to be removed, by itself or with its targets?"""
         record = self._records.many([key]).get(key)
         if record is None or mode != LIVE:
             return False
@@ -134,9 +134,7 @@ class Order:
             return False  # it fails, and stays as it is
         found = self._there_by_key(targets(record, self._required.get(record.entity, ())))
         return any(
-            self._goes(target, mode)
-            if there.is_held and there.listed
-            else not (there.is_held or not_yet(there, rev))
+            self._goes(target, mode) if there.listed else not (there.is_held or not_yet(there, rev))
             for target, (_, rev, there) in found.items()
         )
 

@@ -178,6 +178,20 @@ def test_a_removal_waits_with_the_reason_behind_a_dead_letter_until_that_is_mend
     assert not town.fars["lms"].violations
 
 
+def test_a_removal_and_what_refers_to_it_do_not_wait_for_each_other(town: Town) -> None:
+    """Also where nobody knows whether the record is there: it may have been sent without an answer."""
+    say(town, student(), enrollment())
+    assert town.live()
+    unknown = "UPDATE ledger SET hash = '?' WHERE record IN (SELECT id FROM record WHERE key = 'student/1')"
+    town.disk.rows("index.sqlite", unknown)
+    changes = [student(at=1, name="Bea"), student(at=2, op=Op.DELETE), enrollment(at=1, role="aide")]
+    say(town, *changes)
+
+    assert town.live()
+    assert not waits(town)
+    assert there(town) == set()
+
+
 def test_what_stays_by_its_own_rule_keeps_nothing_there(town: Town) -> None:
     lms = town.district.systems["lms"]
     assert lms.destination
