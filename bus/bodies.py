@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.msgpack import Decoder
 
 from bus.messages import Claim, Conflict, Op, Outcome, Value
+from bus.origins import Shared
 
 
 class EventBody(Struct, gc=False):
@@ -31,17 +32,6 @@ class EventBody(Struct, gc=False):
     hub_id: str = ""
 
 
-class OriginBody(NamedTuple):
-    """An origin, with the fields that have it."""
-
-    system: str
-    event_seq: int
-    at_ms: int
-    rule: str
-    rev: int
-    names: tuple[str, ...]
-
-
 class SeenBody(NamedTuple):
     """What a system last said, as `Seen` has it. `names` None: of all fields that the record has."""
 
@@ -54,7 +44,7 @@ class SeenBody(NamedTuple):
     took: Mapping[str, int] = {}
 
 
-class ChangeBody(Struct, gc=False):
+class ChangeBody(Struct, gc=False, omit_defaults=True):
     """A message on CHANGES."""
 
     v: int
@@ -64,7 +54,7 @@ class ChangeBody(Struct, gc=False):
     op: Op
     deleted: bool
     values: dict[str, Value]
-    origins: tuple[OriginBody, ...]
+    origins: tuple[Shared, ...]
     links: dict[str, str]
     seen: dict[str, SeenBody]
     changed: tuple[str, ...]
@@ -75,9 +65,9 @@ class ChangeBody(Struct, gc=False):
     refused: tuple[str, ...]
     decided_at_ms: int
     observed_at_ms: int
-    asked: dict[str, tuple[str, ...]] = {}
-    turns: dict[str, tuple[int, int]] = {}
-    aliases: dict[str, tuple[str, ...]] = {}
+    asked: Mapping[str, tuple[str, ...]] = {}
+    turns: Mapping[str, tuple[int, int]] = {}
+    aliases: Mapping[str, tuple[str, ...]] = {}
     into: str = ""
     conflicts: tuple[Conflict, ...] = ()
 

@@ -19,7 +19,6 @@ from bus.messages import (
     Change,
     Conflict,
     Event,
-    Origin,
     Outcome,
     Record,
     Seen,
@@ -27,6 +26,7 @@ from bus.messages import (
     Step,
     Value,
 )
+from bus.origins import Origins
 
 SCHEMA: Final = 1
 
@@ -135,50 +135,37 @@ def encode_change(change: Change) -> bytes:
     Fields that share an origin name it once: most of a record came in one event.
     """
     record = change.record
-    # By identity: fields of one event share the very object, and hashing a tuple costs more than the rest.
-    origins: dict[int, tuple[Any, ...]] = {}
-    last, names = None, []
-    for name, origin in record.origins.items():
-        if origin is not last:
-            last = origin
-            names = origins.setdefault(id(origin), (*origin, []))[-1]
-        names.append(name)
-    entries: dict[str, object] = {
-        "v": SCHEMA,
-        "key": record.key,
-        "rev": record.rev,
-        "entity": record.entity,
-        "op": change.op,
-        "deleted": record.deleted,
-        "values": record.values,
-        "origins": list(origins.values()),
-        "links": record.links,
-        "seen": _seen_entries(record.seen, tuple(record.values)),
-        "changed": record.changed,
-        "event_seq": record.event_seq,
-        "event_id": change.event_id,
-        "system": change.system,
-        "outcome": change.outcome,
-        "refused": change.refused,
-        "decided_at_ms": change.decided_at_ms,
-        "observed_at_ms": change.observed_at_ms,
-    }
-    if record.asked:
-        entries["asked"] = record.asked
-    if record.turns:
-        entries["turns"] = record.turns
-    if record.aliases:
-        entries["aliases"] = record.aliases
-    if record.into:
-        entries["into"] = record.into
-    if change.conflicts:
-        entries["conflicts"] = [tuple(conflict) for conflict in change.conflicts]
-    if record.extra:
-        entries.update(record.extra)
-    return _pack(entries)
+    body = _pack(
+        ChangeBody(
+            SCHEMA,
+            record.key,
+            record.rev,
+            record.entity,
+            change.op,
+            record.deleted,
+            record.values,
+            Origins.of(record.origins).shared,
+            record.links,
+            _seen_entries(record.seen, tuple(record.values)),
+            record.changed,
+            record.event_seq,
+            change.event_id,
+            change.system,
+            change.outcome,
+            change.refused,
+            change.decided_at_ms,
+            change.observed_at_ms,
+            record.asked,
+            record.turns,
+            record.aliases,
+            record.into,
+            change.conflicts,
+        )
+    )
+    return _pack({**unpack(body), **record.extra}) if record.extra else body
 
 
-def _seen_entries(seen: Mapping[str, Seen], names: tuple[str, ...]) -> dict[str, tuple[object, ...]]:
+def _seen_entries(seen: Mapping[str, Seen], names: tuple[str, ...]) -> dict[str, Any]:
     """Short: most systems speak of all of a record's fields, and say what it has."""
     return {
         system: (each.at_ms, None if each.names == names else each.names)
@@ -195,9 +182,6 @@ def _seen(found: Mapping[str, SeenBody], names: tuple[str, ...]) -> dict[str, Se
 
 
 def _record(found: ChangeBody, body: bytes, seq: int) -> Record:
-    origins: dict[str, Origin] = {}
-    for each in found.origins:
-        origins.update(dict.fromkeys(each.names, Origin._make(each[:-1])))
     return Record(
         found.key,
         found.entity,
@@ -207,7 +191,7 @@ def _record(found: ChangeBody, body: bytes, seq: int) -> Record:
         found.changed,
         found.event_seq,
         found.values,
-        origins,
+        Origins(found.origins),
         found.links,
         _seen(found.seen, tuple(found.values)),
         _unknown(body, _CHANGE_NAMES) if entries(body) > 18 else {},

@@ -207,7 +207,7 @@ class Record(NamedTuple):
     changed: tuple[str, ...]
     event_seq: int
     values: dict[str, Value]
-    origins: dict[str, Origin]
+    origins: Mapping[str, Origin]
     links: dict[str, str]
     seen: dict[str, Seen]
     extra: Mapping[str, object] = {}
@@ -215,6 +215,10 @@ class Record(NamedTuple):
     turns: Mapping[str, tuple[int, int]] = {}
     aliases: Mapping[str, tuple[str, ...]] = {}
     into: str = ""
+
+    def at(self, seq: int) -> "Record":
+        """The same, now that its newest change stands there on CHANGES. In half the time of _replace."""
+        return Record._make((*self[:3], seq, *self[4:]))
 
 
 class Change(NamedTuple):

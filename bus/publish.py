@@ -218,7 +218,7 @@ def headers(message: Message, expect_last: int | None) -> str:
         lines += f"traceparent: {message.traceparent}\r\n"
     if expect_last is not None:
         lines += f"Nats-Expected-Last-Subject-Sequence: {expect_last}\r\n"
-    if _BREAKS_A_HEADER.search(message.id) or _BREAKS_A_HEADER.search(message.traceparent):
+    if _BREAKS_A_HEADER.search(message.id + message.traceparent):
         raise BusError(f"{message.subject}: an id with a line break in it. It is made wrongly at its source")
     return lines
 

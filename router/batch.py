@@ -106,7 +106,7 @@ class Batch:
         sequences on CHANGES.
         """
         for key in saved.keys() & self.records.keys():
-            self.records[key] = self.records[key]._replace(seq=saved[key][0].seq)
+            self.records[key] = self.records[key].at(saved[key][0].seq)
         for key in saved.keys() & self.seen.keys():
             self.seen[key] = self.records[key]
         if not self.changed.isdisjoint(saved):
@@ -124,7 +124,7 @@ class Batch:
         """
         newest = {change.record.key: (change.record, body) for change, body in self.taken}
         for change, message, seq in zip(self.changes, self.messages, published, strict=True):
-            newest[change.record.key] = (change.record._replace(seq=seq), message.body)
+            newest[change.record.key] = (change.record.at(seq), message.body)
         for key, record in self.seen.items():
             if key in newest:  # it said the same once more, after the change
                 after, body = newest[key]

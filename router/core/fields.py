@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from bus.messages import Conflict, Event, Origin, Outcome, Record, Seen, Value
+from bus.origins import Origins
 from router.core.accepted import Accepted, Unit, after_change, holds, same
 from router.core.authority import owners_at, wins
 from router.core.held import Told, in_hand, together
@@ -31,7 +32,7 @@ class Merged(NamedTuple):
     """
 
     values: dict[str, Value]
-    origins: dict[str, Origin]
+    origins: Mapping[str, Origin]
     seen: dict[str, Seen]
     changed: tuple[str, ...]
     by_field: dict[str, Outcome]
@@ -299,11 +300,11 @@ class Draft:
         values, origins, seen = record.values, record.origins, dict(record.seen)
         changed: list[str] = []
         if accepted:
-            values, origins = self._values(), dict(record.origins)
+            values = self._values()
         for each in accepted:
             origin = Origin(self._system, self._seq, self._at_ms, each.rule, record.rev + 1)
             news = [name for name in each.unit if record.values.get(name) != values[name]]
-            origins.update(dict.fromkeys(news, origin))
+            origins = Origins.of(origins).having(news, origin)
             changed += news
             self._saying.agrees(each.unit)
             self._saying.changes_its_mind(each.unit)

@@ -5,6 +5,7 @@ are its own. They come to what `router.core.fields` makes of them, in a quarter 
 from collections.abc import Mapping
 
 from bus.messages import Event, Fields, Origin, Record, Seen, Value
+from bus.origins import Origins
 from router.core.accepted import Accepted, after_change
 from router.core.authority import owners_at
 from router.core.held import Told
@@ -30,7 +31,7 @@ def usual_edit(
     record: Record, before: Seen, event: Event, edits: Fields, rules: EntityRule, event_seq: int, told: Told
 ) -> Record | None:
     """The record with these `news`, if they are the system's to say and nobody else comes into it."""
-    system, at_ms, origins = event.system, event.observed_at_ms, record.origins
+    system, at_ms, origins = event.system, event.observed_at_ms, Origins.of(record.origins)
     if told.given or told.alias or rules.invariants or system in rules.normal:
         return None
     if record.asked or before.claims:
@@ -39,7 +40,7 @@ def usual_edit(
         rule = rules.fields.get(name)
         if rule is None or rule.group or system not in owners_at(rule, at_ms, told.spans):
             return None
-        if name in origins and origins[name].system != system:  # it may go to and fro
+        if origins.system_of(name) not in ("", system):  # it may go to and fro
             return None
     seen = dict(record.seen)
     if len(seen) > 1:
@@ -63,11 +64,12 @@ def usual_edit(
         tuple(edits),
         event_seq,
         {**record.values, **edits},
-        {**origins, **dict.fromkeys(edits, origin)},
+        origins.having(edits, origin),
         record.links,
         seen,
         record.extra,
-        turns=record.turns,
-        aliases=record.aliases,
-        into=record.into,
+        {},
+        record.turns,
+        record.aliases,
+        record.into,
     )

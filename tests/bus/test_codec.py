@@ -1,6 +1,6 @@
 """What goes onto the wire comes back equal, also from a newer version; anything else is Garbage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
@@ -110,7 +110,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 def exact(value: object) -> object:
     """With its types: in Python 1, 1.0 and True are equal."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: exact(each) for name, each in value.items()}
     if isinstance(value, tuple | list):
         return tuple(exact(each) for each in value)
