@@ -44,9 +44,10 @@ class ToTell(NamedTuple):
 class Batch:
     """What deciding a batch of events gathers: step 1's result, and all that the later steps need."""
 
-    links: dict[LinkName, str]
-    records: dict[str, Record]
-    asked: set[str]
+    links: dict[LinkName, str] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """Keys that were looked up: one that has no record then is taken by none."""
     changes: list[Change] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)

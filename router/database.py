@@ -23,7 +23,7 @@ READER: Final = ("query_only=1", "cache_size=-2000")
 
 Rows = Sequence[tuple[Any, ...]]
 
-ROWS_AT_ONCE: Final = (200, 50, 10, 1)
+ROWS_AT_ONCE: Final = (200, 100, 50, 10, 1)
 """Rows in one statement: a few fixed sizes, so that prepared statements are used again. They are large:
 SQLite makes some ten instructions of a row, and keeps those of each size.
 """

@@ -26,7 +26,7 @@ from router.core.merge import Decision
 from router.core.rules import District, EntityRule
 from router.core.values import in_order
 from router.finding import ANOTHER, Finding
-from router.gathering import Gathering, MayHave, Parsed
+from router.gathering import Gathering, MayHave
 from router.loose import Loose
 from router.records import Links, LinksNow, Records, RecordsNow
 from router.referrers import Referrers
@@ -36,8 +36,11 @@ from router.spans import Spanning
 from router.store import Store
 
 STARTS_MAX: Final = 3
-WITHOUT_A_BREAK_MAX: Final = 100
-"""Events after which others have their turn: the batch before is on its way to the disk meanwhile."""
+PORTION: Final = 100
+"""Events that are read, looked up and decided together: as many as the processor's cache has room for (of a
+thousand, each takes a fifth longer). Between two portions others have their turn: the batch before is on its
+way to the disk.
+"""
 
 
 class Deciding:
@@ -90,10 +93,6 @@ class Deciding:
         self._referrers = Referrers(district)
         self.referred = {to for rules in self._references.values() for _, _, many in rules for to in many}
 
-    def parse(self, fresh: Sequence[Stored]) -> list[Parsed]:
-        """The events in these messages, to be decided."""
-        return self._gathering.parse(fresh)
-
     def begin_anew(self) -> None:
         """What was decided last may not have been written: only what the index has is so."""
         self.build_on(None)
@@ -104,24 +103,28 @@ class Deciding:
         self._records.beyond = batch.records if batch else {}
         self._links.beyond = batch.links if batch else {}
 
-    async def decide(self, parsed: Sequence[Parsed], decided: Sequence[tuple[Change, bytes]]) -> Batch:
+    async def decide(self, fresh: Sequence[Stored], decided: Sequence[tuple[Change, bytes]]) -> Batch:
         """All that these events come to. `decided`: changes that an earlier run published."""
         now_ms = self._now_ms()
         taken = {change.record.event_seq: (change, body) for change, body in decided}
-        batch = self._gathering.load(parsed)
-        known = {stored.seq for stored, _ in parsed}
-        for seq, pair in taken.items():
-            if seq not in known:  # the event is older than EVENTS keeps; the change says all
-                self._take(batch, *pair)
-        for number, (stored, event) in enumerate(parsed, 1):
-            if stored.seq in taken:
-                self._take(batch, *taken[stored.seq], event)
-            elif isinstance(event, str):
-                set_aside(batch, stored, event, now_ms)
-            else:
-                await self._decide_one(batch, stored, event, now_ms)
-            if number % WITHOUT_A_BREAK_MAX == 0:
-                await asyncio.sleep(0)
+        batch = Batch()
+        known = {stored.seq for stored in fresh} if taken else ()
+        # Those whose event is older than EVENTS keeps: the change says all.
+        alone = [pair for seq, pair in taken.items() if seq not in known]
+        batch.records.update(self._records.many([change.record.key for change, _ in alone]))
+        for pair in alone:
+            self._take(batch, *pair)
+        for start in range(0, len(fresh), PORTION):
+            parsed = self._gathering.parse(fresh[start : start + PORTION])
+            self._gathering.load(batch, parsed)
+            for stored, event in parsed:
+                if stored.seq in taken:
+                    self._take(batch, *taken[stored.seq], event)
+                elif isinstance(event, str):
+                    set_aside(batch, stored, event, now_ms)
+                else:
+                    await self._decide_one(batch, stored, event, now_ms)
+            await asyncio.sleep(0)
         self._loose.heal(batch)
         return batch
 

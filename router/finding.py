@@ -139,7 +139,7 @@ class Finding:
         return record is not None and (bool(rules.identity) or system not in record.links)
 
     def _taken(self, batch: Batch, key: str) -> bool:
-        if key in batch.asked:  # looked up with the batch
+        if key in batch.records or key in batch.asked:
             return key in batch.records
         return bool(self._records.many([key]))
 

@@ -24,6 +24,12 @@ ACTS: Final = LINKING | JOINING | {Op.PICK}
 MayHave = Callable[[Sequence[str]], dict[str, Given]]
 """By key what a system was given of records and may not have taken up."""
 
+_NOT_A_SYSTEMS: Final = tuple(
+    [subjects.event(name, "", "").removesuffix(".") for name in (OURSELVES, OPERATOR)]
+)
+_ACTING: Final = b"\xa3act"
+"""The name of the entry by which an event is about more than its record, in MessagePack."""
+
 Parsed = tuple[Stored, Event | str]
 """A message with its event, or why it is none."""
 
@@ -62,8 +68,8 @@ class Gathering:
         late = event.observed_at_ms > stored.at_ms
         return event._replace(observed_at_ms=stored.at_ms) if late else event
 
-    def load(self, parsed: Sequence[Parsed]) -> Batch:
-        """A batch with all that deciding these needs at hand."""
+    def load(self, batch: Batch, parsed: Sequence[Parsed]) -> None:
+        """Into the batch all that deciding these needs at hand, besides what it has decided already."""
         events = [event for _, event in parsed if isinstance(event, Event)]
         wanted: dict[LinkName, None] = {}
         maybe: dict[LinkName, None] = {}
@@ -74,7 +80,10 @@ class Gathering:
                 maybe.update(dict.fromkeys(names))
             else:
                 wanted.update(dict.fromkeys(names))
-        links = self._links.many([*wanted, *maybe])
+        decided = batch.links, batch.gone_links
+        missing = [name for name in (*wanted, *maybe) if not any(name in each for each in decided)]
+        batch.links.update(self._links.many(missing))
+        links = batch.links
         keys = {
             links.get((event.system, event.entity, event.local_id)) or f"{event.entity}/{event.local_id}"
             for event in events
@@ -82,9 +91,9 @@ class Gathering:
         keys.update(
             str(event.act[name]) for event in events for name in ("key", "other") if name in event.act
         )
-        batch = Batch(links, self._records.many(keys), keys)
+        batch.records.update(self._records.many([key for key in keys if key not in batch.records]))
+        batch.asked |= keys
         self._load_given(batch, events)
-        return batch
 
     def _load_given(self, batch: Batch, events: Sequence[Event]) -> None:
         """What systems that are told too have been given of these records."""
@@ -97,3 +106,10 @@ class Gathering:
         for system, keys in by_system.items():
             found = self._may_have[system](list(keys))
             batch.given.update({(system, key): given for key, given in found.items()})
+
+
+def is_plain(stored: Stored) -> bool:
+    """Does deciding it look up nothing in the index but records, and what it is linked to? Tells it from the
+    message as it came; one that might be otherwise is not plain.
+    """
+    return _ACTING not in stored.body and not stored.subject.startswith(_NOT_A_SYSTEMS)

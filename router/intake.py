@@ -22,13 +22,13 @@ from bus import subjects
 from bus.adapter import Sleep
 from bus.codec import decode_change
 from bus.errors import Garbage, StreamFull, Unavailable, WrongSequence, YellowbusError
-from bus.messages import Change, Event, Record
+from bus.messages import Change, Record
 from bus.port import Bus, Consumer, Stored
 from router.batch import Ahead, Batch
 from router.core.rules import District
 from router.decided import batch_alerts, conflict_messages, index, unmatched_messages
 from router.deciding import Deciding
-from router.gathering import OPERATOR, OURSELVES, MayHave, Parsed
+from router.gathering import MayHave, is_plain
 from router.hourly import Hourly
 from router.outbox import Outbox, Then, audit_messages
 from router.records import Links, Records
@@ -179,10 +179,9 @@ class Intake:
             if then is not None:
                 await then()
             return
-        parsed = self._deciding.parse(fresh)
-        if self._builds_on and not (self._builds_on.is_plain and all(map(_is_plain, parsed))):
+        if self._builds_on and not (self._builds_on.is_plain and all(map(is_plain, fresh))):
             await self._written()
-        batch = await self._deciding.decide(parsed, decided)
+        batch = await self._deciding.decide(fresh, decided)
         batch.comes_after(await self._written())
         self._builds_on = batch
         self._decided_seq = fresh[-1].seq if fresh else settled
@@ -232,9 +231,3 @@ class Intake:
         if self._outbox.waiting > OUTBOX_MAX:  # the bus does not take what we say: decide nothing more
             await told
         return saved
-
-
-def _is_plain(parsed: Parsed) -> bool:
-    """Does deciding it look up nothing in the index but records, and what it is linked to?"""
-    event = parsed[1]
-    return isinstance(event, Event) and event.system not in (OURSELVES, OPERATOR) and not event.act

@@ -14,6 +14,7 @@ from bus.errors import YellowbusError
 from bus.messages import Op, Outcome
 from bus.port import Message
 from router.core.rules import EntityRule
+from router.deciding import PORTION
 
 
 @pytest.fixture
@@ -219,4 +220,21 @@ def test_an_event_before_a_change_that_stands_is_not_decided_by_newer_rules(town
 
     assert town.live()
     assert [change.record.rev for change in changes(town)] == [1, 2]
+    assert broken(town, by_script=False) == []
+
+
+def test_a_batch_of_several_portions_builds_on_what_it_has_decided(town: Town) -> None:
+    ids = [str(number) for number in range(2 * PORTION)]
+    say(town, *[event(id_, name=f"student {id_}") for id_ in ids], event("0", at_ms=START_MS + 1, name="Ada"))
+    assert town.live()
+    assert [records(town)[f"student/{id_}"].rev for id_ in "01"] == [2, 1]
+
+    edits = [event(id_, at_ms=START_MS + 2, name=f"pupil {id_}") for id_ in ids]
+    again = [event(id_, at_ms=START_MS + 3, name=f"again {id_}") for id_ in "12"]
+    gone = event("3", op=Op.DELETE, at_ms=START_MS + 3)
+    say(town, *edits, *again, gone, event("3", at_ms=START_MS + 4, name="back"))
+
+    assert town.live()
+    assert [records(town)[f"student/{id_}"].rev for id_ in "01234"] == [3, 3, 3, 4, 2]
+    assert records(town)["student/3"].values["name"] == "back"
     assert broken(town, by_script=False) == []
