@@ -27,6 +27,8 @@ async def mend(town: Town, pipeline: Pipeline) -> None:
             if pipeline.jobs.found(id_).job.state is State.PAUSED:  # beyond the limits of this town
                 await _asked(town, pipeline, "replay.resume", {"id": id_, "why": "seen"})
             await asyncio.sleep(LOOK_S)
+            if pipeline.jobs.waiting(id_) and pipeline.store.read("next_due", name)[0][0] is None:
+                break  # what is left of it waits for others, maybe behind a dead letter: no mend of ours
 
 
 async def _asked(
