@@ -13,6 +13,7 @@ from bus.messages import Outcome
 
 TAKEN: Final = "userName is taken by another account"
 NOT_UNIQUE: Final = "another account has one of its unique attributes"
+UNKNOWN: Final = "?"
 LATER: Final = "its userName is another record's yet"
 
 Result = Receipt | Unavailable
@@ -44,18 +45,22 @@ class Names:
                 results[n] = await self._once(batch[n])
                 moved = moved or not _is_blocked(results[n])
         for n in blocked:
-            if await self._holder(batch[n]):
+            try:
+                holder = await self._holder(batch[n])
+            except (Answer, Lost):  # then a no is not for good either
+                holder = UNKNOWN
+            if holder:
                 results[n] = Receipt(batch[n].key, Outcome.RETRYING, LATER, batch[n].local_id)
 
     async def _holder(self, delivery: Delivery) -> str:
-        """Whose the name is that it is to have: our id of that record; '' : nobody's of ours, or its own."""
+        """Whose the name is that it is to have: our id of that record; '' : nobody's of ours, or its own.
+
+        Raises Answer or Lost.
+        """
         name = self._name_of(delivery)
         if not name:
             return ""
-        try:
-            found = await self._wire.find(USER_NAME.name, name)
-        except (Answer, Lost):
-            return ""
+        found = await self._wire.find(USER_NAME.name, name)
         ids = [str(look(account, EXTERNAL_ID) or "") for account in found]
         return next((id_ for id_ in ids if id_ and id_ != delivery.id), "")
 
@@ -64,7 +69,10 @@ class Names:
         still: whatever happens now, it is brought up to date later.
         """
         by_id = {delivery.id: delivery for delivery in blocked}
-        waits_for = {id_: await self._holder(delivery) for id_, delivery in by_id.items()}
+        try:
+            waits_for = {id_: await self._holder(delivery) for id_, delivery in by_id.items()}
+        except (Answer, Lost):
+            return False
         for start in by_id:
             at, seen = start, {start}
             while (at := waits_for.get(at, "")) and at not in seen:

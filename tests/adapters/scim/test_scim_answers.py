@@ -238,3 +238,19 @@ async def test_check_wants_a_service_that_can_filter(subject: Scim, there: Desti
 
     with pytest.raises(ConfigError, match="cannot filter"):
         await there.check()
+
+
+async def test_a_name_whose_holder_cannot_be_asked_for_is_not_refused_for_good(
+    subject: Scim, there: Destination, proxy: Proxy
+) -> None:
+    make_account(subject.url, userName="user1", externalId="77")
+
+    def cut_off() -> None:
+        """From then on: the name is taken, and whose it is is not answered."""
+        for _ in range(4):
+            proxy.spoil("GET", cut_before, "userName")
+
+    proxy.spoil("GET", first(cut_off), "userName")
+    [receipt] = await there.apply([subject.delivery("1", 1)])
+
+    assert (receipt.outcome, receipt.reason) == (Outcome.RETRYING, "its userName is another record's yet")
