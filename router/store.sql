@@ -596,9 +596,11 @@ JOIN link l ON l.system = w.system AND l.entity = w.entity AND l.local_id = w.lo
 -- claim_work: what a worker may take now. One JSON value: fetched row by row, each row would let go of the
 -- interpreter and wait to get it back.
 SELECT json_group_array(
-    json_array(turn, record, key, rev, attempt, since_ms, put, force, held_rev, epoch, seq, hash, local_id))
+    json_array(turn, record, key, rev, attempt, since_ms,
+               json_array(held_rev, json_array(epoch, seq), hash, local_id), put, force))
 FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put, w.force,
-             l.rev AS held_rev, l.epoch, l.seq, l.hash, l.local_id
+             ifnull(l.rev, 0) AS held_rev, ifnull(l.epoch, 0) AS epoch, ifnull(l.seq, 0) AS seq,
+             ifnull(l.hash, '') AS hash, ifnull(l.local_id, '') AS local_id
       FROM work w JOIN record r ON r.id = w.record
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
       WHERE w.destination = ? AND w.not_before_ms <= ? AND w.awaits = '' AND w.since_ms <= ? ORDER BY w.turn LIMIT ?);

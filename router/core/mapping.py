@@ -237,13 +237,11 @@ def _fields(
         else:
             computed.append((term.field, _told(term, entity)))
 
-    names, columns = [name for name, _ in plain], [field for _, field in plain]
-
     def fields(record: Record, source: str, reference: Reference) -> dict[str, Value]:
-        values = record.values
-        told: dict[str, Value] = dict(zip(names, map(values.get, columns), strict=True))
+        get = record.values.get
+        told: dict[str, Value] = {name: get(field) for name, field in plain}
         for name, field in referring:
-            value = values.get(field)
+            value = get(field)
             if type(value) is str:
                 told[name] = reference(value) if value else None
             elif type(value) is tuple:

@@ -52,13 +52,14 @@ class Planning:
         because: Mapping[str, str] = EVERYTHING,
     ) -> list[tuple[Claim, Record, Planned]]:
         """What to do of each of these. `because`: by key why a record is not for this destination."""
-        reference, left = self.reference(), self._leaving.left(claims)
+        reference, left, mode = self.reference(), self._leaving.left(claims), self._mode()
         return [
             self.plan(
                 claim,
                 record := records[claim.key],
                 reference,
                 given.get(claim.key, NOTHING_GIVEN),
+                mode,
                 in_doubt=in_doubt(claim, record),
                 because=because.get(claim.key, ""),
                 has_left=claim.key in left,
@@ -72,6 +73,7 @@ class Planning:
         record: Record,
         reference: Callable[[str], str],
         given: Given,
+        mode: str,
         *,
         in_doubt: bool,
         because: str = "",
@@ -99,7 +101,7 @@ class Planning:
             found = found._replace(delivery=found.delivery._replace(base=base))
         if claim.force and found.delivery:  # an adapter's own memory of it does not count either
             found = found._replace(delivery=found.delivery._replace(again=True))
-        if (mode := self._mode()) != LIVE:
+        if mode != LIVE:
             found = allowed(found, held, mode)
         if found.delivery and held.is_new and self._both_ways.may_be_there(record):
             found = Planned(None, Outcome.RETRYING, "", MAY_BE_THERE)

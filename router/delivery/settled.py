@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from msgspec.json import Decoder
+
 from bus import subjects
 from bus.adapter import Receipt
 from bus.codec import encode_state
-from bus.messages import AuditRecord, Op, Outcome, Record, Step, Version
+from bus.messages import AuditRecord, Op, Outcome, Record, Step
 from bus.port import Message
-from router.core.delivery import HELD_UNKNOWN, NOTHING_HELD, Held, Planned
+from router.core.delivery import HELD_UNKNOWN, Held, Planned
 from router.core.retry import ATTEMPTS_MAX
 from router.database import Write
 from router.store import Store
@@ -40,36 +42,8 @@ class Claim(NamedTuple):
     force: bool = False
 
 
-def claims_in(found: str) -> list[Claim]:
-    """The claims in the answer of `claim_work`, a JSON list of lists."""
-    return [
-        Claim(
-            turn,
-            record,
-            key,
-            rev,
-            attempt,
-            since_ms,
-            NOTHING_HELD if held is None else Held(held, Version(epoch, seq), hash_, own_id),
-            put,
-            bool(force),
-        )
-        for (
-            turn,
-            record,
-            key,
-            rev,
-            attempt,
-            since_ms,
-            put,
-            force,
-            held,
-            epoch,
-            seq,
-            hash_,
-            own_id,
-        ) in json.loads(found)
-    ]
+claims_in: Final = Decoder(list[Claim], strict=False).decode
+"""The claims in the answer of `claim_work`, a JSON list of lists; SQLite's booleans are 0 and 1."""
 
 
 class HeldWork(NamedTuple):
