@@ -75,7 +75,7 @@ test: check
 
 test-all: check
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
-	@$(MAKE) --no-print-directory crash ARGS=
+	@$(MAKE) --no-print-directory crash simulate fuzz ARGS=
 
 fmt: setup
 	@$(BIN)/ruff check --fix .
