@@ -52,6 +52,7 @@ class Destination:
         self._wire = wire_of(settings, self._system, surroundings.concurrent)
         self._meaning = Meaning(f"{self._system}: {settings.url}", surroundings.now_ms)
         self._at_once = surroundings.concurrent
+        self._names = Names(self._wire, self._one, self._name_of)
         self._probed = False
 
     @staticmethod
@@ -82,7 +83,7 @@ class Destination:
         """Bring each account up to date. Raises Unavailable if none could be."""
         await self._probe()
         results = await self._all(batch)
-        await Names(self._wire, self._one, self._name_of).untangle(batch, results)
+        await self._names.untangle(batch, results)
         return receipts(batch, results)
 
     @property

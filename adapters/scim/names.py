@@ -14,13 +14,17 @@ from bus.messages import Outcome
 TAKEN: Final = "userName is taken by another account"
 NOT_UNIQUE: Final = "another account has one of its unique attributes"
 UNKNOWN: Final = "?"
+REMEMBERED_MAX: Final = 10_000
 LATER: Final = "its userName is another record's yet"
 
 Result = Receipt | Unavailable
 
 
 class Names:
-    """For one batch. `once` brings one account up to date; `name_of`: the userName that one is to have."""
+    """`once` brings one account up to date; `name_of`: the userName that one is to have.
+
+    Remembers who waits for whom from one batch to the next: two that swap may be tried apart each time.
+    """
 
     def __init__(
         self,
@@ -31,11 +35,15 @@ class Names:
         self._wire = wire
         self._once = once
         self._name_of = name_of
+        self._waits_for: dict[str, str] = {}
+        """By our id of a record whose it was that had the name it is to have, when it was tried last."""
 
     async def untangle(self, batch: Sequence[Delivery], results: list[Result]) -> None:
         """Whoever was refused for a name is tried again, as long as that comes to something. A name that
         another record of ours has is not refused for good: that record may be about to get another one.
         """
+        for delivery in batch:
+            self._waits_for.pop(delivery.id, None)
         moved = any(isinstance(each, Receipt) and each.outcome is Outcome.DELIVERED for each in results)
         while blocked := list(_blocked(results)):
             if not moved and not await self._steps_aside([batch[n] for n in blocked]):
@@ -49,8 +57,15 @@ class Names:
                 holder = await self._holder(batch[n])
             except (Answer, Lost):  # then a no is not for good either
                 holder = UNKNOWN
+            if holder not in ("", UNKNOWN):
+                self._remember(batch[n].id, holder)
             if holder:
                 results[n] = Receipt(batch[n].key, Outcome.RETRYING, LATER, batch[n].local_id)
+
+    def _remember(self, id_: str, holder: str) -> None:
+        if len(self._waits_for) >= REMEMBERED_MAX:
+            self._waits_for.clear()  # they are tried again, and remembered then
+        self._waits_for[id_] = holder
 
     async def _holder(self, delivery: Delivery) -> str:
         """Whose the name is that it is to have: our id of that record; '' : nobody's of ours, or its own.
@@ -70,14 +85,17 @@ class Names:
         """
         by_id = {delivery.id: delivery for delivery in blocked}
         try:
-            waits_for = {id_: await self._holder(delivery) for id_, delivery in by_id.items()}
+            holders = {id_: await self._holder(delivery) for id_, delivery in by_id.items()}
         except (Answer, Lost):
             return False
+        waits_for = {**self._waits_for, **holders}
         for start in by_id:
             at, seen = start, {start}
             while (at := waits_for.get(at, "")) and at not in seen:
                 seen.add(at)
             if at == start:
+                for id_ in seen:  # the circle is open now
+                    self._waits_for.pop(id_, None)
                 return await self._renamed(by_id[start])
         return False
 

@@ -355,3 +355,28 @@ async def test_two_who_swap_their_names_get_them_though_names_are_unique(
     for id_, name in names.items():
         (account,) = accounts(subject.url, id_)
         assert account["userName"] == name
+
+
+async def test_two_who_swap_their_names_get_them_also_when_they_are_tried_apart(
+    subject: Scim, there: Destination
+) -> None:
+    made = await there.apply([subject.delivery(id_, 1) for id_ in ("1", "2")])
+    swapped = [
+        subject.delivery(id_, 2, {"userName": name}, local_id=receipt.local_id)
+        for (id_, name), receipt in zip({"1": "user2", "2": "user1"}.items(), made, strict=True)
+    ]
+
+    outcomes = [(await there.apply([swapped[at]]))[0].outcome for at in (0, 1, 0, 1)]
+
+    assert outcomes == [Outcome.RETRYING, Outcome.RETRYING, Outcome.DELIVERED, Outcome.DELIVERED]
+    assert [accounts(subject.url, id_)[0]["userName"] for id_ in ("1", "2")] == ["user2", "user1"]
+
+
+async def test_one_whose_name_another_keeps_waits_under_its_own(subject: Scim, there: Destination) -> None:
+    made = await there.apply([subject.delivery(id_, 1) for id_ in ("1", "2")])
+    wants = subject.delivery("1", 2, {"userName": "user2"}, local_id=made[0].local_id)
+
+    outcomes = [(await there.apply([wants]))[0].outcome for _ in range(3)]
+
+    assert outcomes == [Outcome.RETRYING] * 3
+    assert [accounts(subject.url, id_)[0]["userName"] for id_ in ("1", "2")] == ["user1", "user2"]
