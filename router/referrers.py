@@ -64,6 +64,7 @@ async def follow_all(store: Store, district: District) -> None:
     written = json.dumps(fields)
     if store.read("rules", HERE) == [(written,)]:
         return
+    await store.commit([store.write("past_referrers", [()])])
     for rows in _rows(store, fields):
         await store.commit([store.write("save_referrers", rows)])
     await store.commit([store.write("save_rules", [(HERE, written)])])

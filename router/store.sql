@@ -350,11 +350,14 @@ INSERT INTO referrer (target, record, past)
 SELECT t.id, r.id, s.past FROM said s JOIN record t ON t.key = s.target JOIN record r ON r.key = s.key WHERE true
 ON CONFLICT DO UPDATE SET past = excluded.past;
 
+-- past_referrers: those that refer still are said anew
+UPDATE referrer SET past = 1;
+
 -- standing_on: of these records those on which others stand at a destination that have to go first (their
 -- entities as JSON), with the one of these whose turn is last. One that is not on the work list will be: it
 -- follows, or has changed (its rev) and is not marked yet.
 WITH wanted (destination, target, entities) AS (VALUES {rows})
-SELECT w.target, r.id, r.key, l.rev, l.hash, k.turn IS NOT NULL OR x.reason IS NULL, ifnull(x.reason, ''),
+SELECT w.target, r.id, r.key, l.rev, l.hash, k.turn IS NOT NULL OR (x.reason IS NULL AND NOT f.past), ifnull(x.reason, ''),
        max(ifnull(k.turn, iif(x.reason IS NULL, r.seq, 0)))
 FROM wanted w JOIN referrer f ON f.target = w.target JOIN record r ON r.id = f.record
 JOIN ledger l ON l.destination = w.destination AND l.record = f.record AND l.hash <> ''
@@ -605,8 +608,9 @@ FROM (SELECT w.turn, w.record, r.key, w.rev, w.attempt, w.since_ms, w.put, w.for
       LEFT JOIN ledger l ON l.destination = w.destination AND l.record = w.record
       WHERE w.destination = ? AND w.not_before_ms <= ? AND w.awaits = '' AND w.since_ms <= ? ORDER BY w.turn LIMIT ?);
 
--- next_due: when the first postponed record of a work list is due; it may have come due a moment ago
-SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > 0;
+-- next_due: when the first postponed record of a work list is due, of those on it since then or longer; it may
+-- have come due a moment ago
+SELECT min(not_before_ms) FROM work WHERE destination = ? AND not_before_ms > 0 AND since_ms <= ?;
 
 -- own_ids: the ids that a destination has of its own for records
 WITH wanted (key) AS (VALUES {rows})
@@ -745,8 +749,8 @@ SELECT r.id, r.key, r.rev, l.rev, l.epoch, l.seq, l.hash, l.local_id FROM json_e
 JOIN record r ON r.id = j.value LEFT JOIN ledger l ON l.destination = ?1 AND l.record = r.id
 WHERE NOT EXISTS (SELECT 1 FROM work w WHERE w.destination = ?1 AND w.record = r.id);
 
--- puts: how many records are on a work list for one reason
-SELECT count(*) FROM work WHERE put = ? AND put <> '';
+-- puts: how many records are on a work list for one reason, and how many of them wait for others
+SELECT count(*), count(*) FILTER (WHERE awaits <> '') FROM work WHERE put = ? AND put <> '';
 
 -- turn_job
 WITH said (id, body, state, changed_ms) AS (VALUES {rows})

@@ -65,16 +65,23 @@ class Following:
             waits[key] = Wait((self._system, id_), found, why, first)
         return waits
 
-    def come(self, done: Iterable[Settled], now_ms: int) -> list[Row]:
+    def come(self, done: Iterable[Settled]) -> list[Row]:
         """For those that are there now and were not: what had to do without them."""
         return [
-            self.row(each, self._behind[each.record.entity], 0, now_ms)
+            self.row(each, self._behind[each.record.entity], 0)
             for each in (done if self._behind else ())
             if each.record.entity in self._behind
             and each.claim.held.hash in ("", HELD_UNKNOWN)
             and each.hash not in ("", HELD_UNKNOWN)
         ]
 
-    def row(self, each: Settled, entities: str, there: int, now_ms: int) -> Row:
-        """For `put_followers`."""
-        return self._system, each.claim.record, entities, there, f"follow.{each.record.seq}", now_ms
+    def row(self, each: Settled, entities: str, there: int) -> Row:
+        """For `put_followers`. They go with what they follow, also where that is at set times."""
+        return (
+            self._system,
+            each.claim.record,
+            entities,
+            there,
+            f"follow.{each.record.seq}",
+            each.claim.since_ms,
+        )

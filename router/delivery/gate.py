@@ -68,6 +68,10 @@ class Gate:
         self._rests_until_ms = next_ms if due_ms is None else min(due_ms, next_ms)
         return self._rests_until_ms
 
+    def looks_again(self) -> None:
+        """What waited for others may go now, though the list was through."""
+        self._rests_until_ms = 0
+
     def _window(self, now_ms: int) -> Standing:
         since_ms, found = self._standing
         if not since_ms <= now_ms < found.until_ms:

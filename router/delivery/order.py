@@ -174,7 +174,7 @@ class Order:
         for has moved on since it was looked at; what follows is put on the work list before.
         """
         rows = []
-        follow = self._following.come(done, now_ms)
+        follow = self._following.come(done)
         for each in later:
             if each.outcome is Outcome.WAITING:
                 wait, claim = self._waits[each.claim.key], each.claim
@@ -184,7 +184,7 @@ class Order:
                     (*looked_at, *wait.place, now_ms, wait.reason, *wait.there[:3], bool(wait.there.failed))
                 )
                 if wait.behind:
-                    follow.append(self._following.row(each, wait.behind, 1, now_ms))
+                    follow.append(self._following.row(each, wait.behind, 1))
         return [self._store.write("put_followers", follow), self._store.write("wait_work", rows)]
 
     def waking(self, done: Iterable[Settled]) -> list[Write]:

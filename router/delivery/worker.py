@@ -151,6 +151,7 @@ class Worker:
 
     def wake(self) -> None:
         """There may be work."""
+        self.gate.looks_again()
         self._news.set()
 
     async def run(self) -> None:
@@ -206,7 +207,9 @@ class Worker:
 
     async def _wait(self) -> None:
         """Until there is news, or a postponed record is due."""
-        due = self.gate.drained(self._now_ms(), self._store.read("next_due", self.system)[0][0])
+        now_ms = self._now_ms()
+        [(due,)] = self._store.read("next_due", self.system, self.gate.upto_ms(now_ms))
+        due = self.gate.drained(now_ms, due)
         if due is None:
             await self._news.wait()
         else:

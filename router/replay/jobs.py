@@ -131,8 +131,7 @@ class Jobs:
 
     def waiting(self, id_: str) -> int:
         """How many of its records are on the work list."""
-        count: int = self._store.read("puts", id_)[0][0]
-        return count
+        return int(self._store.read("puts", id_)[0][0])
 
     def report(self, id_: str) -> dict[str, Any]:
         """What it has found, if it is one that looks first."""
@@ -325,8 +324,9 @@ class Jobs:
                 self._members.pop(id_, None)
                 return
             members = self._members[id_]
-            waiting = self.waiting(id_)
-            page = members.after(found.after, self._room(found.job, waiting))
+            # No room is taken by those that wait for others: these may never come.
+            [(waiting, for_others)] = self._store.read("puts", id_)
+            page = members.after(found.after, self._room(found.job, waiting - for_others))
             if page:
                 await self._put(found, page, len(members))
             elif not waiting and not members.after(found.after, 1):

@@ -252,7 +252,7 @@ def test_while_the_bus_takes_nothing_nobody_goes_on_delivering(
 
 @pytest.mark.parametrize(
     ("query", "values", "index"),
-    [("claim_work", ("lms", 1, 1, 1000), "PRIMARY KEY"), ("next_due", ("lms",), "work_later")],
+    [("claim_work", ("lms", 1, 1, 1000), "PRIMARY KEY"), ("next_due", ("lms", 1000), "work_later")],
     ids=["claim", "due"],
 )
 def test_the_work_list_is_found_by_index(query: str, values: tuple[object, ...], index: str) -> None:

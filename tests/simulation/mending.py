@@ -27,7 +27,9 @@ async def mend(town: Town, pipeline: Pipeline) -> None:
             if pipeline.jobs.found(id_).job.state is State.PAUSED:  # beyond the limits of this town
                 await _asked(town, pipeline, "replay.resume", {"id": id_, "why": "seen"})
             await asyncio.sleep(LOOK_S)
-            if pipeline.jobs.waiting(id_) and pipeline.store.read("next_due", name)[0][0] is None:
+            waiting, for_others = pipeline.store.read("puts", id_)[0]
+            found = pipeline.jobs.found(id_)
+            if found.put == found.total > 0 and waiting == for_others > 0:
                 break  # what is left of it waits for others, maybe behind a dead letter: no mend of ours
 
 
