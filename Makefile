@@ -71,10 +71,10 @@ check: setup
 	@$(BIN)/mypy
 
 test: check
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
 test-all: check
-	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 	@$(MAKE) --no-print-directory crash simulate fuzz ARGS=
 
 fmt: setup

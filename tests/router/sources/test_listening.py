@@ -118,7 +118,7 @@ class Place:
         await self.bus.connection.api("STREAM.UPDATE.EVENTS", {**config, "duplicate_window": 100_000_000})
         probe = [Message("event.probe.x.update", b"", "probe")]
         [first] = await self.bus.publish("EVENTS", probe)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.bus.publish("EVENTS", probe) == [first]:
                 pass
 
