@@ -199,17 +199,8 @@ class Described(Subject):
             for name, value in record.items()
         }
 
-    def delivery(
-        self,
-        id_: str,
-        seq: int,
-        fields: Fields | None = None,
-        *,
-        op: Op = Op.UPDATE,
-        deactivate: bool = False,
-        local_id: str = "",
-    ) -> Delivery:
-        made = super().delivery(id_, seq, fields, op=op, deactivate=deactivate, local_id=local_id)
+    def delivery(self, id_: str, seq: int, fields: Fields | None = None, **how: Any) -> Delivery:
+        made = super().delivery(id_, seq, fields, **how)
         self._told[id_] = made
         return made
 

@@ -3,30 +3,17 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import Result
-from running import Place, Router, check_destinations, lay_out, run_command, sampled, through, until
+from running import Place, Router, check_destinations, run_command, sampled, through, until
 
 from bus.codec import decode_alert
 from bus.jetstream import JetStream
 
 STUDENTS = 60
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 def edit(place: Place, *statements: str) -> None:

@@ -4,29 +4,16 @@ real processes.
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
-from running import Place, Router, lay_out, run_command, sampled, through
+from running import Place, Router, run_command, sampled, through
 
 from bus.codec import decode_audit, unpack
 from bus.jetstream import JetStream
 from bus.messages import AuditRecord, Outcome, Step
 from console.client import client
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 def warehouse(place: Place, sql: str) -> None:

@@ -7,14 +7,13 @@ import json
 import sqlite3
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from click.testing import CliRunner, Result
-from running import Place, Router, drop, lay_out, sampled, streams, through, until
+from running import Place, Router, drop, sampled, streams, through, until
 
 from console.cli import main
 from console.client import client
@@ -24,17 +23,6 @@ LEAVE: Final = {"o003": 200, "o000": 150, "o001": 62}
 STUDENTS: Final = 600
 
 Cells = dict[str, str]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 def edited(package: Path, name: str, keeps: Callable[[str, Cells], bool]) -> Path:

@@ -16,17 +16,6 @@ from console.client import client
 STUDENTS = 20
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
-
-
 async def looks(place: Place) -> AsyncIterator[dict[str, Any]]:
     """The destinations as the status has them, again and again, for a minute."""
     async with asyncio.timeout(60):

@@ -3,28 +3,15 @@
 import asyncio
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from running import Place, Router, drop, flowed, last_read, lay_out, rows_of_index, sampled, through, until
+from running import Place, Router, drop, flowed, last_read, rows_of_index, sampled, through, until
 
 from bus.codec import decode_alert, decode_audit
 from bus.jetstream import JetStream
 from bus.messages import Alert, AuditRecord, Outcome, Step
 from console.client import client
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 def cut(package: Path) -> Path:

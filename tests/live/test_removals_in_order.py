@@ -4,7 +4,7 @@ import csv
 import io
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -38,12 +38,6 @@ def place(tmp_path: Path) -> Place:
     assert "      table: students\n" in text
     file.write_text(text.replace("      table: students\n", "      table: students\n      when: enabled\n"))
     return place
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 def edited(package: Path, name: str, edit: Edit) -> Path:

@@ -5,7 +5,7 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from running import (
     Place,
     Router,
     check_destinations,
-    lay_out,
     run_command,
     sampled,
     through,
@@ -27,17 +26,6 @@ from bus.messages import AuditRecord
 from console.client import client
 
 STUDENTS = 60
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 async def replay(place: Place, *arguments: str) -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -31,17 +30,6 @@ from bus.jetstream import JetStream
 from console.client import client
 
 DRAIN_MAX_S = 20.0
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return lay_out(tmp_path)
-
-
-@pytest.fixture
-def router(place: Place) -> Iterator[Router]:
-    with Router(place) as router:
-        yield router
 
 
 async def test_sigterm_drains_and_takes_the_server_along(
