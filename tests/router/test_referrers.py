@@ -1,6 +1,7 @@
 """Which records refer to which, as the index has it after each change."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from simulation.by_hand import empty_town, event, say
@@ -59,3 +60,16 @@ def test_a_reference_that_heals_is_known_when_it_does(town: Town) -> None:
 
     assert town.live()
     assert referrers(town) == [("student/1", "enrollment/7", 0)]
+
+
+def test_a_reference_that_is_required_no_more_is_past_after_a_start(town: Town) -> None:
+    say(town, student("1"), enrollment("1"))
+    assert town.live()
+    rule = town.district.entities["enrollment"]
+    fields = {name: replace(field, required=False) for name, field in rule.fields.items()}
+    entities = {**town.district.entities, "enrollment": replace(rule, fields=fields)}
+    town.district = replace(town.district, entities=entities)
+
+    assert followed(town.district) == {}
+    assert town.live()
+    assert referrers(town) == [("student/1", "enrollment/7", 1)]

@@ -10,6 +10,7 @@ import pytest
 from simulation.by_hand import empty_town, event, say
 from simulation.clock import START_MS
 from simulation.invariants import broken
+from simulation.waiting import idp_first, no_seniors
 from simulation.world import Act, Town
 
 from bus.messages import Event
@@ -51,6 +52,11 @@ def scheduled(town: Town, *windows: str, cron: str = "") -> None:
 
 def student(at: int = 0, id_: str = "1", **fields: str) -> Event:
     return event(id_, at_ms=START_MS + at, name="Ada", **fields)
+
+
+def enrollment(id_: str) -> Event:
+    also = {"student": "1", "class": "", "role": "student"}
+    return event(id_, entity="enrollment", at_ms=START_MS, **also)
 
 
 def sends(town: Town, far: str = "lms") -> int:
@@ -153,3 +159,54 @@ def test_a_replay_waits_for_the_time_as_a_whole(town: Town) -> None:
 
     assert lives(town, 0.05) == sent + 30
     assert town.disk.rows("index.sqlite", "SELECT state FROM job") == [("done",)]
+
+
+def test_what_waited_for_another_system_goes_when_that_has_it_and_not_a_time_later(town: Town) -> None:
+    town.district = idp_first(town.district)
+    scheduled(town, cron="0 13 * * *")
+    say(town, student(id_="1"), student(id_="2"))
+    town.fars["idp"].down_until_s = town.loop.time() + 2 * HOUR_S
+
+    assert [lives(town, 1.5), sends(town, "idp")] == [0, 0]
+    town.loop.call_later(0.1 * HOUR_S, say, town, student(1, id_="3"))
+    assert [lives(town, 3), sends(town, "idp")] == [2, 3], "the third has come after one o'clock"
+    assert lives(town, 24) == 3
+
+
+def test_one_life_long_what_was_woken_after_the_list_was_through_goes(town: Town) -> None:
+    town.district = idp_first(town.district)
+    scheduled(town, cron="0 13 * * *")
+    say(town, student(id_="1"))
+    town.fars["idp"].down_until_s = town.loop.time() + 2 * HOUR_S
+
+    assert lives(town, 5) == 1
+
+
+def test_what_refers_to_a_record_goes_at_the_same_time(town: Town) -> None:
+    town.district = no_seniors(town.district)
+    say(town, student(grade="9"), enrollment("7"))
+    assert town.live()
+    scheduled(town, cron="0 13 * * *")
+    say(town, student(1, grade="12"))
+    lives(town, 4)
+
+    assert "student/1" not in town.fars["lms"].records
+    assert "enrollment/7" not in town.fars["lms"].records
+    say(town, student(2, grade="9"))
+    lives(town, 24)
+    assert {"student/1", "enrollment/7"} <= town.fars["lms"].records.keys()
+
+
+def test_a_cron_that_is_new_does_not_ask_all_the_time_for_what_was_put_off_before(town: Town) -> None:
+    say(town, student())
+    town.fars["lms"].hates = frozenset({"student/1"})
+    town.fars["lms"].down_until_s = town.loop.time() + HOUR_S
+    lives(town, 0.01)
+    put_off = "UPDATE work SET not_before_ms = since_ms + 1 WHERE destination = 'lms'"
+    town.disk.rows("index.sqlite", put_off)
+    scheduled(town, cron="0 13 * * *")
+    turns = town.loop.turns
+    lives(town, 0.2)
+
+    assert town.disk.rows("index.sqlite", "SELECT count(*) FROM work WHERE destination = 'lms'") == [(1,)]
+    assert town.loop.turns - turns < 20_000

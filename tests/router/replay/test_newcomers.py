@@ -7,6 +7,7 @@ import pytest
 from simulation.by_hand import alerts, empty_town, event, say
 from simulation.clock import START_MS
 from simulation.invariants import broken
+from simulation.waiting import idp_first
 from simulation.world import Town
 
 from router.core.rules import SystemRule
@@ -91,3 +92,20 @@ def test_one_that_only_observes_is_offered_nothing(town: Town) -> None:
     assert town.live()
 
     assert (sent(town), alerts(town)) == (0, [])
+
+
+def test_those_that_wait_for_a_dead_letter_leave_the_others_of_a_backfill_their_room(town: Town) -> None:
+    town.district = idp_first(town.district)
+    ids = [f"{n:02}" for n in range(12)]
+    town.fars["idp"].hates = frozenset([f"student/{id_}" for id_ in ids[:-1]])
+    say(town, *[event(id_, at_ms=START_MS, **ADA) for id_ in ids])
+    assert town.live()
+    assert sent(town) == 1
+
+    async def backfill(pipeline: Pipeline) -> None:
+        [start] = [each for each in commands(pipeline, town.loop.now_ms) if each.what == "backfill.start"]
+        await start.answer("ada", b'{"system": "lms", "why": "once more"}')
+
+    town.live(until_quiet=False, stop_after_s=600.0, doing=backfill)
+
+    assert town.disk.rows("index.sqlite", "SELECT put FROM job") == [(12,)]
