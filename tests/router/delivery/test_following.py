@@ -232,3 +232,18 @@ def test_a_start_with_other_references_finds_those_of_all_records(town: Town) ->
 
     assert town.live()
     assert not town.fars["lms"].violations
+
+
+def test_a_removal_waits_for_what_names_another_now_and_is_not_marked_yet(town: Town) -> None:
+    """It is written down as waiting: else it would be looked at again and again until that is marked."""
+    say(town, student("1"), student("2"), enrollment())
+    assert town.live()
+    say(town, enrollment(at=1, student="2"))
+    assert town.live()
+    older = "UPDATE ledger SET rev = 1 WHERE record IN (SELECT id FROM record WHERE key = 'enrollment/7')"
+    town.disk.rows("index.sqlite", older)
+    say(town, student("1", at=2, op=Op.DELETE))
+    town.live(until_quiet=False, stop_after_s=60)
+
+    assert waits(town) == ["waits for enrollment/7: it goes first"]
+    assert "student/1" in there(town)

@@ -95,6 +95,7 @@ def test_one_that_only_observes_is_offered_nothing(town: Town) -> None:
 
 
 def test_those_that_wait_for_a_dead_letter_leave_the_others_of_a_backfill_their_room(town: Town) -> None:
+    town.apply_max = 4
     town.district = idp_first(town.district)
     ids = [f"{n:02}" for n in range(12)]
     town.fars["idp"].hates = frozenset([f"student/{id_}" for id_ in ids[:-1]])
