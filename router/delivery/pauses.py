@@ -41,6 +41,7 @@ class Pauses:
         self._pauses = {pause.system: pause for row in store.read("pauses") if (pause := Pause(*row))}
         self._unshown: set[str] = set()
         self._turn = asyncio.Lock()
+        self._showing = asyncio.Lock()  # one of its own: a person does not wait for a server that hangs
 
     def of(self, system: str) -> Pause | None:
         """The pause that a destination is in now."""
@@ -52,8 +53,12 @@ class Pauses:
     async def pause(self, system: str, until_ms: int, who: str, why: str) -> Pause:
         """From now on nothing goes there. One that is paused already gets this end and reason instead."""
         async with self._turn:
-            now_ms, before = self._now_ms(), self.of(system)
-            pause = Pause(system, before.since_ms if before else now_ms, until_ms, who, why)
+            now_ms, before = self._now_ms(), self._pauses.get(system)
+            if before and not before.holds(now_ms):
+                await self._lapsed(before)
+                before = None
+            since_ms, told_ms = (before.since_ms, now_ms) if before else (now_ms, 0)
+            pause = Pause(system, since_ms, until_ms, who, why, told_ms)
             save = self._store.write("save_pause", [tuple(pause)])
             reason = f"paused until {_utc(until_ms) if until_ms else 'it is resumed'}: {why}"
             id_ = f"pause/{system}/{now_ms}"
@@ -80,6 +85,8 @@ class Pauses:
         for pause in list(self._pauses.values()):
             if not pause.holds(self._now_ms()):
                 await self._ended(pause)
+            elif pause.system not in self.wakers:
+                continue  # the files name it no more; if they do again, it is still paused, and told
             elif not pause.until_ms and self._now_ms() >= (pause.told_ms or pause.since_ms) + DAY_MS:
                 await self._remind(pause)
 
@@ -87,9 +94,12 @@ class Pauses:
         async with self._turn:
             if self._pauses.get(pause.system) is not pause:
                 return
-            name = f"{pause.system}/{pause.since_ms}.{pause.until_ms}"
-            await self._end(pause, name, OURSELVES, f"its time has come ({pause.who}: {pause.why})")
+            await self._lapsed(pause)
         await self.show(pause.system)
+
+    async def _lapsed(self, pause: Pause) -> None:
+        name = f"{pause.system}/{pause.since_ms}.{pause.until_ms}"
+        await self._end(pause, name, OURSELVES, f"its time has come ({pause.who}: {pause.why})")
 
     async def _remind(self, pause: Pause) -> None:
         now_ms = self._now_ms()
@@ -139,7 +149,10 @@ class Pauses:
 
     async def show(self, system: str) -> None:
         """Its durable on CHANGES is paused as the destination is, or not. What fails is tried again later."""
-        async with self._turn:
+        if system not in self.wakers:  # it has no durable
+            self._unshown.discard(system)
+            return
+        async with self._showing:
             pause = self.of(system)
             until_ms = (pause.until_ms or OPEN_END_MS) if pause else 0
             try:

@@ -43,7 +43,7 @@ def _answer(pipeline: Pipeline, system: str, **entries: Any) -> bytes:
 
 def _system(pipeline: Pipeline, says: Mapping[str, Any], what: str) -> str:
     system = str(says.get("system", ""))
-    if system not in pipeline.workers:
+    if system not in pipeline.workers and not (what == "resume" and pipeline.pauses.of(system)):
         known = ", ".join(pipeline.workers) or "none"
         raise BusError(f"{what}: {system!r} is no destination here (expected one of: {known})")
     return system

@@ -1,7 +1,9 @@
 """A paused destination: nothing goes there, all waits, and goes when it is over."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from simulation.by_hand import alerts, empty_town, event, say
@@ -13,6 +15,7 @@ from bus.errors import BusError
 from bus.messages import AuditRecord, Event, Outcome, Step
 from router.core.pause import OPEN_END_MS
 from router.pipeline import Pipeline
+from router.services.pauses import commands as commands_of
 from router.services.replay import commands
 
 HOUR_S = 3_600
@@ -214,3 +217,49 @@ def test_a_replay_puts_its_names_and_nothing_is_sent_until_it_is_over(town: Town
 
     assert sends(town, "lms") == sent + 1
     assert town.disk.rows("index.sqlite", "SELECT state FROM job") == [("done",)]
+
+
+def test_a_destination_that_was_taken_out_is_told_of_no_more_and_can_be_resumed(town: Town) -> None:
+    pause(town)
+    systems = {name: rule for name, rule in town.district.systems.items() if name != "lms"}
+    town.district, town.fars = replace(town.district, systems=systems), {**town.fars}
+    del town.fars["lms"]
+    town.loop.pass_time(2 * DAY_S)
+    lives(town, 60)
+    assert alerts(town) == []
+
+    async def by_command(pipeline: Pipeline) -> None:
+        [command] = [each for each in commands_of(pipeline, town.loop.now_ms) if each.what == "resume"]
+        await command.answer("kim", b'{"system": "lms", "why": "it is gone"}')
+        with pytest.raises(BusError, match="no destination here"):
+            await command.answer("kim", b'{"system": "lms", "why": "it is gone"}')
+
+    lives(town, 60, by_command)
+    assert [each.who for each in acts(town)] == ["ada", "kim"]
+    assert town.disk.rows("index.sqlite", "SELECT * FROM pause") == []
+
+
+def test_whoever_takes_the_end_from_a_long_one_is_not_told_of_it_at_once(town: Town) -> None:
+    pause(town, for_s=3 * DAY_S)
+    town.loop.pass_time(2 * DAY_S)
+    pause(town)
+    assert alerts(town) == []
+    town.loop.pass_time(DAY_S)
+    lives(town, 60)
+
+    assert alerts(town) == ["paused"]
+
+
+def test_one_that_was_over_before_it_is_paused_again_has_its_end_in_the_audit(town: Town) -> None:
+    async def twice(pipeline: Pipeline) -> None:
+        await pipeline.pauses.pause("lms", town.loop.now_ms() + 1_000, "ada", "upgrade")
+        await asyncio.sleep(2)  # and nobody has looked whether it is over
+        await pipeline.pauses.pause("lms", 0, "ada", "it takes longer")
+
+    lives(town, 5, twice)
+
+    assert [(each.outcome, each.who) for each in acts(town)] == [
+        (Outcome.PAUSED, "ada"),
+        (Outcome.ACCEPTED, "yellowbus"),
+        (Outcome.PAUSED, "ada"),
+    ]
