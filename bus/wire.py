@@ -39,6 +39,11 @@ class Client(nats.aio.client.Client):
         else:
             heard(subject, reply, headers or b"", data)
 
+    async def _process_op_err(self, e: Exception) -> None:
+        # What is unsent stays so. nats-py would write it to the socket that is gone; uvloop raises at that.
+        self._pending, self._pending_data_size = [], 0
+        await super()._process_op_err(e)
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         lines = map(_parted, raw.decode("utf-8", "replace").split("\r\n"))

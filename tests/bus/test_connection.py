@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from real_nats import NatsServer, Wire, eventually
 
 from bus.connection import Address, ApiError, Connection, connect
@@ -256,3 +257,19 @@ async def test_after_its_block_it_is_closed(nats_address: Address) -> None:
     assert not kept.up
     with pytest.raises(Unavailable, match="closed"):
         await kept.request("$JS.API.INFO")
+
+
+def test_what_was_not_sent_before_a_cut_is_let_go_with_the_connection(nats_server: NatsServer) -> None:
+    """On the router's loop a write to a socket that is gone raises, amid nats-py's clearing up."""
+
+    async def cut() -> None:
+        async with connect(Address(url=f"nats://127.0.0.1:{nats_server.port}")) as connection:
+            client = connection.client
+            client._transport._io_writer.transport.abort()
+            client._pending.append(b"PING\r\n")
+            client._pending_data_size = 6
+            await client._process_op_err(OSError())
+            assert client.is_closed
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(cut())

@@ -229,12 +229,14 @@ def test_a_batch_of_several_portions_builds_on_what_it_has_decided(town: Town) -
     assert town.live()
     assert [records(town)[f"student/{id_}"].rev for id_ in "01"] == [2, 1]
 
-    edits = [event(id_, at_ms=START_MS + 2, name=f"pupil {id_}") for id_ in ids]
+    edits = [event(id_, at_ms=START_MS + 2, name=f"pupil {id_}") for id_ in ids[: PORTION + 10]]
     again = [event(id_, at_ms=START_MS + 3, name=f"again {id_}") for id_ in "12"]
     gone = event("3", op=Op.DELETE, at_ms=START_MS + 3)
-    say(town, *edits, *again, gone, event("3", at_ms=START_MS + 4, name="back"))
+    back = event("3", at_ms=START_MS + 4, name="back")
+    town.loop.call_later(500, lambda: say(town, *edits, *again, gone, back))  # it follows by then
+    town.live(until_quiet=False, stop_after_s=1_000)
 
-    assert town.live()
+    assert any(f"publish CHANGES {PORTION + 14}:" in line for line in town.trace.lines), "in one batch"
     assert [records(town)[f"student/{id_}"].rev for id_ in "01234"] == [3, 3, 3, 4, 2]
     assert records(town)["student/3"].values["name"] == "back"
     assert broken(town, by_script=False) == []
