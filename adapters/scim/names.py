@@ -23,7 +23,7 @@ Result = Receipt | Unavailable
 class Names:
     """`once` brings one account up to date; `name_of`: the userName that one is to have.
 
-    Remembers who waits for whom from one batch to the next: two that swap may be tried apart each time.
+    Remembers which names were waited for from one batch to the next: two that swap may be tried apart.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class Names:
         self._wire = wire
         self._once = once
         self._name_of = name_of
-        self._waits_for: dict[str, str] = {}
-        """By our id of a record whose it was that had the name it is to have, when it was tried last."""
+        self._wanted: dict[str, str] = {}
+        """By our id of a record the name that another one had when it was tried last."""
 
     async def untangle(self, batch: Sequence[Delivery], results: list[Result]) -> None:
         """Whoever was refused for a name is tried again, as long as that comes to something. A name that
         another record of ours has is not refused for good: that record may be about to get another one.
         """
         for delivery in batch:
-            self._waits_for.pop(delivery.id, None)
+            self._wanted.pop(delivery.id, None)
         moved = any(isinstance(each, Receipt) and each.outcome is Outcome.DELIVERED for each in results)
         while blocked := list(_blocked(results)):
             if not moved and not await self._steps_aside([batch[n] for n in blocked]):
@@ -54,49 +54,49 @@ class Names:
                 moved = moved or not _is_blocked(results[n])
         for n in blocked:
             try:
-                holder = await self._holder(batch[n])
+                holder = await self._holder(batch[n].id, self._name_of(batch[n]))
             except (Answer, Lost):  # then a no is not for good either
                 holder = UNKNOWN
             if holder not in ("", UNKNOWN):
-                self._remember(batch[n].id, holder)
+                self._remember(batch[n])
             if holder:
                 results[n] = Receipt(batch[n].key, Outcome.RETRYING, LATER, batch[n].local_id)
 
-    def _remember(self, id_: str, holder: str) -> None:
-        if len(self._waits_for) >= REMEMBERED_MAX:
-            self._waits_for.clear()  # they are tried again, and remembered then
-        self._waits_for[id_] = holder
+    def _remember(self, delivery: Delivery) -> None:
+        if len(self._wanted) >= REMEMBERED_MAX:
+            self._wanted.clear()  # they are tried again, and remembered then
+        self._wanted[delivery.id] = self._name_of(delivery)
 
-    async def _holder(self, delivery: Delivery) -> str:
-        """Whose the name is that it is to have: our id of that record; '' : nobody's of ours, or its own.
+    async def _holder(self, id_: str, name: str) -> str:
+        """Whose the name is that a record is to have: our id of that one; '' : nobody's of ours, or its own.
 
         Raises Answer or Lost.
         """
-        name = self._name_of(delivery)
         if not name:
             return ""
         found = await self._wire.find(USER_NAME.name, name)
         ids = [str(look(account, EXTERNAL_ID) or "") for account in found]
-        return next((id_ for id_ in ids if id_ and id_ != delivery.id), "")
+        return next((each for each in ids if each and each != id_), "")
 
     async def _steps_aside(self, blocked: Sequence[Delivery]) -> bool:
         """Of those that wait for each other in a circle one gets a name that nobody wants. It is on its way
         still: whatever happens now, it is brought up to date later.
         """
-        by_id = {delivery.id: delivery for delivery in blocked}
-        try:
-            holders = {id_: await self._holder(delivery) for id_, delivery in by_id.items()}
-        except (Answer, Lost):
-            return False
-        waits_for = {**self._waits_for, **holders}
-        for start in by_id:
-            at, seen = start, {start}
-            while (at := waits_for.get(at, "")) and at not in seen:
-                seen.add(at)
-            if at == start:
-                for id_ in seen:  # the circle is open now
-                    self._waits_for.pop(id_, None)
-                return await self._renamed(by_id[start])
+        wanted = self._wanted | {delivery.id: self._name_of(delivery) for delivery in blocked}
+        waits_for: dict[str, str] = {}
+        for delivery in blocked:
+            at, seen = delivery.id, {delivery.id}
+            try:
+                while at:
+                    if at not in waits_for:
+                        waits_for[at] = await self._holder(at, wanted.get(at, ""))
+                    if (at := waits_for[at]) in seen:
+                        break
+                    seen.add(at)
+            except (Answer, Lost):
+                return False
+            if at == delivery.id:
+                return await self._renamed(delivery)
         return False
 
     async def _renamed(self, delivery: Delivery) -> bool:
