@@ -131,7 +131,9 @@ def test_our_id_of_a_record_that_is_gone_links_nothing(town: Town) -> None:
 
 def test_nothing_is_made_where_something_there_may_be_it(town: Town) -> None:
     # At once: it waits, and may be either Ada.
-    lived(town, sis("1", name="Ada"), sis("2", name="Ada"), sis("3", name="Bob"), idp("u1", name="Ada"))
+    say(town, sis("1", name="Ada"), sis("2", name="Ada"), sis("3", name="Bob"), idp("u1", name="Ada"))
+    town.loop.pass_time(HOUR_MS / 1000)
+    town.live(until_quiet=False, stop_after_s=HOUR_MS / 1000)
 
     assert set(town.fars["idp"].records) == {"student/3"}
     lived(town, by_hand(Op.DISMISS, 2, local_id="u1"))
